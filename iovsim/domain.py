@@ -1,0 +1,497 @@
+"""The nouns of a run, in the order in which they appear in it, and the protocols between the parts. Read this first.
+
+Nothing here computes: parts exchange these frozen records and know each other only through the protocols at the end.
+Units are in the names: `_s _m _mps _hz _bps _bits _j _w _flops`. Gains are linear power ratios.
+Arrays inside a record are read-only by convention; no part writes into what it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The world: what no policy can change
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rsu:
+    """A road-side unit: antenna position, coverage radius and the tasks whose rounds it runs."""
+
+    rsu: str
+    x_m: float
+    y_m: float
+    height_m: float
+    range_m: float
+    tasks: tuple[str, ...]
+
+
+class ContactEnd(StrEnum):
+    """Why a contact ended."""
+
+    RANGE = "range"  # the vehicle drove out of coverage
+    HANDOVER = "handover"  # another RSU took over
+    VANISHED = "vanished"  # the vehicle left the trace (arrived or parked)
+    HORIZON = "horizon"  # the trace ended
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contact:
+    """One vehicle attached to one RSU over `[start_s, end_s)`, with its track. It contains the future: engine only.
+
+    The track has n >= 2 samples, `time_s` strictly increasing, `time_s[0] == start_s`, `time_s[-1] == end_s`; positions
+    between samples are linear. `vx_mps, vy_mps` at a sample are what the vehicle knows of its motion at that instant
+    (they look backwards only).
+    """
+
+    contact: int
+    vehicle: str
+    rsu: str
+    start_s: float
+    end_s: float
+    end: ContactEnd
+    time_s: FloatArray
+    x_m: FloatArray
+    y_m: FloatArray
+    vx_mps: FloatArray
+    vy_mps: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """The radio channel over one contact, sampled at the track's times; reciprocal (the same up and down).
+
+    `mean_gain` holds path loss, shadowing and antenna gains (what a receiver can average); `fading` is the factor of
+    small-scale fading, mean 1. The power gain at a sample is their product. `los` is 0 LOS, 1 NLOSv, 2 NLOS.
+    """
+
+    contact: int
+    time_s: FloatArray
+    mean_gain: FloatArray
+    fading: FloatArray
+    los: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What one vehicle's computer and radio draw and deliver.
+
+    `active_w` is the whole platform while it trains, `idle_w` while it only waits or talks; the radio comes on top:
+    `rx_w` while receiving, `tx_circuit_w` plus radiated power over `pa_efficiency` while sending.
+    `compute_flops` is the *effective* speed in training (peak times utilisation), in FLOP/s.
+    """
+
+    tier: str
+    compute_flops: float
+    active_w: float
+    idle_w: float
+    rx_w: float
+    tx_circuit_w: float
+    pa_efficiency: float
+    memory_bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Radio:
+    """Both ends of every link: bandwidth, power and noise. Powers and densities are linear."""
+
+    bandwidth_up_hz: float
+    bandwidth_down_hz: float
+    rsu_power_w: float  # over the whole downlink band; a share of the band gets the same share of it
+    vehicle_power_w: float  # the most a vehicle may radiate
+    rsu_noise_w_per_hz: float
+    vehicle_noise_w_per_hz: float
+    efficiency: float  # part of the Shannon rate that is left after overhead
+    max_bps_per_hz: float  # what the highest modulation carries, before `efficiency`
+    rsu_pa_efficiency: float
+    rsu_rx_w: float  # an RSU's receiver, shared by its links in proportion to bandwidth
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The model whose size is charged: FLOPs, adapter bits and memory of one task's model.
+
+    `widths` lists (inputs, outputs) of every adapted linear layer, so LoRA of rank r has `r * sum(inputs + outputs)`
+    parameters; `tokens` is the sequence length that each of them sees.
+    """
+
+    name: str
+    forward_flops: float  # one sample, frozen base
+    tokens: int
+    widths: tuple[tuple[int, int], ...]
+    base_parameters: int
+    activation_bits: float  # kept for the backward pass, one sample
+    parameter_bits: int  # of a transmitted adapter parameter
+    head_parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One federated fine-tuning problem: its adapter family, local training and budget per RSU round."""
+
+    task: str
+    classes: int
+    ranks: tuple[int, ...]  # the ranks a policy may choose from, ascending
+    alpha: float  # LoRA scale is alpha / rank
+    local_epochs: int
+    batch_size: int
+    learning_rate: float
+    round_energy_j: float  # budget of one RSU round for this task: vehicles and RSU together
+    charged: Architecture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """The samples one vehicle holds for one task: indices into the task's training pool."""
+
+    task: str
+    train: IntArray
+    test: IntArray  # the vehicle's own held-out samples, disjoint from `train`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vehicle:
+    """A vehicle apart from its motion: its device, its district and its data by task."""
+
+    vehicle: str
+    device: Device
+    district: int
+    shards: Mapping[str, Shard]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a policy sees and says
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """What a policy may know of one candidate at the start of a round.
+
+    `residual_contact_s` is a forecast (the policy file names which); `mean_gain` is the link's current average gain.
+    """
+
+    vehicle: str
+    tier: str
+    distance_m: float
+    mean_gain: float
+    residual_contact_s: float
+    busy: bool
+    tasks: tuple[str, ...]  # for which it holds data, among those the RSU hosts
+    samples: Mapping[str, int]
+    feasible_ranks: Mapping[str, tuple[int, ...]]  # by task: what fits into its memory
+    last_loss: Mapping[str, float]  # by task: training loss at its last delivered update; absent if there was none
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """What a policy may know of one task at an RSU."""
+
+    task: str
+    ranks: tuple[int, ...]
+    local_epochs: int
+    energy_budget_j: float  # for this round
+    price: float  # dual price of energy, 0 unless a budget policy sets it
+    accuracy: float  # latest held-out accuracy of the merged adapter, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one client is asked to do in a round."""
+
+    vehicle: str
+    task: str
+    rank: int
+    local_epochs: int
+    bandwidth_down_hz: float
+    bandwidth_up_hz: float
+    power_w: float
+    deadline_s: float  # absolute; nothing counts that ends later
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Predicted course of an assignment at the current mean gain: seconds and joules (vehicle and RSU together)."""
+
+    downlink_s: float
+    compute_s: float
+    uplink_s: float
+    energy_j: float
+
+    @property
+    def total_s(self) -> float:
+        return self.downlink_s + self.compute_s + self.uplink_s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundView:
+    """Everything a policy may know at the start of one RSU round."""
+
+    rsu: str
+    round: int
+    start_s: float
+    deadline_s: float  # absolute
+    bandwidth_up_hz: float
+    bandwidth_down_hz: float
+    max_power_w: float
+    tasks: tuple[TaskView, ...]
+    clients: tuple[ClientView, ...]  # sorted by vehicle
+    rng: np.random.Generator  # the policy's own stream for this RSU and round
+    estimate: Callable[[Assignment], Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPlan:
+    """Assignments by vehicle."""
+
+    assignments: Mapping[str, Assignment] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What happens
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class PhaseKind(StrEnum):
+    """What a job does for a stretch of time."""
+
+    DOWNLINK = "downlink"
+    COMPUTE = "compute"
+    UPLINK = "uplink"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnd:
+    """One finished or broken-off phase. `bits` were really carried; joules were really spent."""
+
+    kind: PhaseKind
+    start_s: float
+    end_s: float
+    completed: bool
+    bits: float
+    vehicle_j: float
+    rsu_j: float
+
+
+class JobStatus(StrEnum):
+    """How a job ended."""
+
+    DELIVERED = "delivered"
+    DELIVERED_EARLY = "delivered_early"
+    MIGRATED = "migrated"
+    LOST_DOWNLINK = "lost_downlink"
+    LOST_COMPUTE = "lost_compute"
+    LOST_UPLINK = "lost_uplink"
+    ABANDONED = "abandoned"
+    IN_FLIGHT = "in_flight"
+
+
+class LossReason(StrEnum):
+    """What broke a lost job off; `NONE` where it was not lost."""
+
+    NONE = "none"
+    CONTACT = "contact"  # the vehicle left the RSU
+    DEADLINE = "deadline"  # the round was over
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapter:
+    """A LoRA adapter and its task head, as arrays under the names of PEFT's state dict.
+
+    Each adapted layer L has `L.lora_A.weight` (rank, inputs) and `L.lora_B.weight` (outputs, rank); its update of the
+    frozen weight is `alpha / rank * B @ A`. Every other key belongs to the head, which is trained in full.
+    """
+
+    rank: int
+    alpha: float
+    tensors: Mapping[str, Float32Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainJob:
+    """Everything that local training depends on; equal jobs give equal updates, bit for bit."""
+
+    task: str
+    vehicle: str
+    round: int
+    rsu: str
+    adapter: Adapter
+    samples: IntArray  # indices into the task's training pool
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int  # data order and dropout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What local training gives back."""
+
+    adapter: Adapter
+    samples: int
+    loss_before: float  # mean over the first local epoch's batches, each before its step
+    loss_after: float  # the same over the last epoch
+    fraction: float  # of the planned epochs that were done
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Quality of an adapter on a set of samples."""
+
+    samples: int
+    accuracy: float
+    macro_f1: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobEnd:
+    """A job that is over (or still in flight at the horizon), with all its phases and, if delivered, its update."""
+
+    assignment: Assignment
+    contact: int
+    start_s: float
+    end_s: float
+    status: JobStatus
+    reason: LossReason
+    phases: tuple[PhaseEnd, ...]
+    update: Update | None
+
+    @property
+    def energy_j(self) -> float:
+        return sum(p.vehicle_j + p.rsu_j for p in self.phases)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundOutcome:
+    """What became of a round: told to the policy and to the recorder."""
+
+    rsu: str
+    round: int
+    start_s: float
+    end_s: float
+    view: RoundView
+    plan: RoundPlan
+    jobs: tuple[JobEnd, ...]
+    energy_j: Mapping[str, float]  # by task, vehicles and RSU together
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The protocols between the parts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class ContactBook(Protocol):
+    """All contacts of a world (mobility makes it, the engine reads it)."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Contact]: ...
+
+    def active(self, rsu: str, time_s: float) -> Sequence[Contact]:
+        """Contacts of `rsu` with `start_s <= time_s < end_s`, sorted by vehicle."""
+        ...
+
+
+class LinkBook(Protocol):
+    """The links of a world by contact number (radio makes it, the engine reads it)."""
+
+    def link(self, contact: int) -> Link: ...
+
+
+class Forecast(Protocol):
+    """Predicts how long a contact will last, from what is known at `time_s`."""
+
+    def residual_s(self, contact: Contact, rsu: Rsu, time_s: float) -> float: ...
+
+
+class Policy(Protocol):
+    """Decides who does what in each RSU round. `forecast` names the forecast it is given."""
+
+    @property
+    def forecast(self) -> str: ...
+
+    def plan(self, view: RoundView) -> RoundPlan: ...
+
+    def feedback(self, outcome: RoundOutcome) -> None: ...
+
+
+class Stage(Protocol):
+    """One step of a staged policy: takes the plan so far and returns a changed one."""
+
+    def __call__(self, view: RoundView, plan: RoundPlan) -> RoundPlan: ...
+
+
+class BudgetPolicy(Protocol):
+    """Moves energy budget between tasks at the cloud; the budgets returned sum to the ones given."""
+
+    def redistribute(self, tasks: Sequence[TaskView]) -> Mapping[str, float]: ...
+
+
+class Aggregator(Protocol):
+    """Joins updates into a new global adapter, and cuts that to the rank a client is asked to train."""
+
+    def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
+        """Weights are `samples * fraction`. `updates` is never empty."""
+        ...
+
+    def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
+        """The client's starting point at `rank`; new directions, if any, are drawn from `seed` and change nothing."""
+        ...
+
+
+class Trainer(Protocol):
+    """Trains and evaluates adapters. A submitted job is owed only when its result is asked for."""
+
+    def initial(self, task: str, rank: int, seed: int) -> Adapter: ...
+
+    def submit(self, job: TrainJob) -> int: ...
+
+    def result(self, handle: int) -> Update: ...
+
+    def evaluate(self, task: str, adapter: Adapter) -> Metrics:
+        """On the task's global held-out set."""
+        ...
+
+    def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
+        """On each of the given sets of training-pool indices (vehicles' own held-out samples)."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The world as a whole
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """All that no policy can change, under one content hash."""
+
+    name: str
+    hash: str
+    seed: int
+    start_s: float
+    end_s: float
+    rsus: tuple[Rsu, ...]  # sorted by name
+    contacts: ContactBook
+    links: LinkBook
+    vehicles: Mapping[str, Vehicle]
+    tasks: tuple[Task, ...]
+    radio: Radio
+    round_period_s: float
+    round_deadline_s: float  # after the round's start; at most the period
+    merge_every_rounds: int
+    refuse_over_budget: bool  # a plan estimated above budget is an error, instead of being recorded as an overrun
+    evaluate_every_merges: int

@@ -1,0 +1,29 @@
+"""Where the files that ship with the package lie: beside it in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from iovsim.errors import ScenarioError
+
+PACKAGE = Path(__file__).parent
+
+
+def shared_dir(name: str) -> Path:
+    """The folder `scenarios` or `sumo_maps`, from an installed wheel or from a checkout.
+
+    Raises `ScenarioError` where neither holds it (a damaged installation).
+    """
+    for base in (PACKAGE, PACKAGE.parent):
+        if (base / name).is_dir():
+            return base / name
+    raise ScenarioError(f"{PACKAGE}: the folder {name!r} that ships with iovsim is missing; reinstall the package.")
+
+
+def cache_dir() -> Path:
+    """Where recorded traces and built worlds are kept: `$IOVSIM_CACHE`, else the user's cache folder."""
+    named = os.environ.get("IOVSIM_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iovsim"
