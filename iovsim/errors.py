@@ -1,4 +1,4 @@
-"""The error tree: every mistake a user can make ends in one of these, with a line that says where, what, and what to do.
+"""The error tree: every mistake of a user ends in one of these, with a line that says where, what, and what to do.
 
 ```
 IovsimError            base of everything this package raises on purpose

@@ -1,0 +1,239 @@
+"""The world file: a TOML text becomes a checked `Scenario`: all keys, units and defaults are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from iovsim.config.model import Kind, Model, read_toml, validate
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Time(Model):
+    """The stretch of the trace in which rounds run, in SUMO's own seconds. Earlier traffic only fills the city."""
+
+    start_s: NotNegative
+    duration_s: Positive
+
+
+class Mobility(Model):
+    """Where the vehicles come from: a built-in `map` by name, or any `sumocfg` (relative to the scenario file).
+
+    `trace` replays a floating-car Parquet file that SUMO wrote earlier for that map instead of running SUMO.
+    `seed` pins SUMO's seed; without it SUMO gets the run's seed.
+    """
+
+    map: Name | None = None
+    sumocfg: Path | None = None
+    trace: Path | None = None
+    step_s: Positive = 1.0
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _one_map(self) -> Self:
+        if (self.map is None) == (self.sumocfg is None):
+            raise ValueError("give either 'map' (a built-in map's name) or 'sumocfg' (a file), not both, not neither")
+        return self
+
+
+class Site(Model):
+    """One RSU placed by hand; what is left out comes from `[rsus]`."""
+
+    name: Name
+    x_m: float
+    y_m: float
+    range_m: Positive | None = None
+    height_m: Positive | None = None
+    tasks: tuple[str, ...] | None = None
+
+
+class Rsus(Model):
+    """Road-side units: at junctions, on a grid, or at the given sites."""
+
+    placement: Literal["junctions", "grid", "sites"]
+    count: Count | None = None
+    spacing_m: Positive | None = None
+    range_m: Positive = 250.0
+    height_m: Positive = 5.0
+    sites: tuple[Site, ...] = ()
+
+    @model_validator(mode="after")
+    def _rule_is_complete(self) -> Self:
+        if self.placement == "sites":
+            if not self.sites:
+                raise ValueError("placement 'sites' needs at least one [[rsus.sites]] table")
+            names = [s.name for s in self.sites]
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"two sites are named {twice[0]!r}; names must differ")
+        elif self.sites:
+            raise ValueError(f"[[rsus.sites]] is only allowed with placement = 'sites', found {self.placement!r}")
+        if self.placement == "junctions" and self.count is None:
+            raise ValueError("placement 'junctions' needs 'count'")
+        if self.placement == "grid" and self.spacing_m is None:
+            raise ValueError("placement 'grid' needs 'spacing_m'")
+        return self
+
+
+class Contacts(Model):
+    """Attachment: `hysteresis_m` metres beyond the border, or beyond the middle between two RSUs, before it changes."""
+
+    hysteresis_m: NotNegative = 10.0
+
+
+class RadioSection(Model):
+    """Link budget of every RSU and vehicle; defaults follow 3GPP TR 37.885 and NR-V2X practice (see DESIGN.md)."""
+
+    carrier_hz: Positive = 5.9e9
+    bandwidth_up_hz: Positive = 20e6
+    bandwidth_down_hz: Positive = 20e6
+    rsu_power_dbm: float = 30.0
+    vehicle_power_dbm: float = 23.0
+    rsu_noise_figure_db: NotNegative = 5.0
+    vehicle_noise_figure_db: NotNegative = 9.0
+    rsu_antenna_gain_db: float = 3.0
+    vehicle_antenna_gain_db: float = 3.0
+    vehicle_height_m: Positive = 1.5
+    efficiency: Part = 0.75
+    max_bps_per_hz: Positive = 7.4
+    rsu_pa_efficiency: Part = 0.3
+    rsu_rx_w: NotNegative = 5.0
+    buildings: bool = True
+    path_loss: Kind = Kind(kind="tr37885-urban")
+    shadowing: Kind = Kind(kind="correlated")
+    fading: Kind = Kind(kind="rayleigh")
+
+
+class Devices(Model):
+    """The device tier of each vehicle, drawn by name with these shares (any positive weights)."""
+
+    tiers: dict[str, Positive] = Field(default={"orin-nano": 0.5, "orin-nx": 0.3, "agx-orin": 0.2}, min_length=1)
+
+
+class SignsData(Model):
+    """Built-in perception data: procedurally rendered road signs, 43 classes."""
+
+    kind: Literal["signs"] = "signs"
+    train: Count = 6000
+    test: Count = 860
+
+
+class NpzData(Model):
+    """Images and labels of a `.npz` file (relative to the scenario file)."""
+
+    kind: Literal["npz"]
+    path: Path
+
+
+class FolderData(Model):
+    """Images in one folder a class (relative to the scenario file)."""
+
+    kind: Literal["folder"]
+    path: Path
+
+
+class TaskSection(Model):
+    """One federated fine-tuning problem."""
+
+    name: Name
+    data: SignsData | NpzData | FolderData = Field(default=SignsData(), discriminator="kind")
+    backbone: Literal["roadvit"] = "roadvit"
+    charge_as: str = "vit-base-patch16-224"
+    ranks: tuple[Count, ...] = Field(default=(4, 8, 16, 32), min_length=1)
+    alpha: Positive = 16.0
+    local_epochs: Count = 1
+    batch_size: Count = 16
+    learning_rate: Positive = 2e-3
+    samples_per_vehicle: Count = 64
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    dirichlet_alpha: Positive = 0.5
+    vehicle_share: Part = 1.0
+    round_energy_j: Positive
+
+    @field_validator("ranks")
+    @classmethod
+    def _ascending(cls, ranks: tuple[int, ...]) -> tuple[int, ...]:
+        if list(ranks) != sorted(set(ranks)):
+            raise ValueError("ranks must ascend without repeats, for example [4, 8, 16]")
+        return ranks
+
+
+class Rounds(Model):
+    """The rhythm of every RSU: a round each `period_s`, over after `deadline_s`; the cloud merges every few rounds.
+
+    `over_budget` says what happens to a plan whose estimated energy exceeds a task's `round_energy_j`: "record" writes
+    the overrun down, "refuse" makes it an error.
+    """
+
+    period_s: Positive = 30.0
+    deadline_s: Positive = 28.0
+    merge_every: Count = 2
+    over_budget: Literal["record", "refuse"] = "record"
+
+    @model_validator(mode="after")
+    def _deadline_in_period(self) -> Self:
+        if self.deadline_s > self.period_s:
+            raise ValueError(f"deadline_s = {self.deadline_s:g} exceeds period_s = {self.period_s:g}; make it smaller")
+        return self
+
+
+class Evaluation(Model):
+    """How often the merged adapter is evaluated on the held-out set (always at the start and at the end)."""
+
+    every_merges: Count = 1
+    districts_per_side: Count = 2
+
+
+class Scenario(Model):
+    """A whole world file, checked. Relative paths in it start at the file's own folder."""
+
+    name: Name
+    title: str = ""
+    time: Time
+    mobility: Mobility
+    rsus: Rsus
+    contacts: Contacts = Contacts()
+    radio: RadioSection = RadioSection()
+    devices: Devices = Devices()
+    tasks: tuple[TaskSection, ...] = Field(min_length=1)
+    rounds: Rounds = Rounds()
+    evaluation: Evaluation = Evaluation()
+    _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _tasks_are_known(self) -> Self:
+        names = [t.name for t in self.tasks]
+        if len(set(names)) != len(names):
+            raise ValueError("two tasks have the same name; names must differ")
+        for site in self.rsus.sites:
+            for task in site.tasks or ():
+                if task not in names:
+                    raise ValueError(f"RSU {site.name!r} hosts the unknown task {task!r}; the tasks are {names}")
+        if self.rounds.period_s > self.time.duration_s:
+            raise ValueError(
+                f"time.duration_s = {self.time.duration_s:g} holds no round of period_s = {self.rounds.period_s:g}"
+            )
+        return self
+
+    def resolved(self, path: Path) -> Path:
+        """`path` as written in the file, made absolute."""
+        return path if path.is_absolute() else (self._folder / path).resolve()
+
+
+def load_scenario(path: Path) -> Scenario:
+    """The checked world file. Raises `ScenarioError` with file, key, value and what is allowed."""
+    return scenario_from(read_toml(path), path)
+
+
+def scenario_from(data: dict[str, Any], path: Path) -> Scenario:
+    """A scenario from tables that are already read; `path` names them in errors and anchors relative paths."""
+    scenario = validate(Scenario, data, str(path))
+    scenario._folder = path.parent.resolve()
+    return scenario
