@@ -179,7 +179,7 @@ class Vehicle:
 class ClientView:
     """What a policy may know of one candidate at the start of a round.
 
-    `residual_contact_s` is a forecast (the policy file names which); `mean_gain` is the link's current average gain.
+    `residual_contact_s` is a forecast (the policy file names which one); `mean_gain` is the link's current average gain.
     """
 
     vehicle: str
@@ -418,10 +418,7 @@ class Forecast(Protocol):
 
 
 class Policy(Protocol):
-    """Decides who does what in each RSU round. `forecast` names the forecast it is given."""
-
-    @property
-    def forecast(self) -> str: ...
+    """Decides who does what in each RSU round."""
 
     def plan(self, view: RoundView) -> RoundPlan: ...
 
@@ -495,3 +492,4 @@ class World:
     merge_every_rounds: int
     refuse_over_budget: bool  # a plan estimated above budget is an error, instead of being recorded as an overrun
     evaluate_every_merges: int
+    evaluated_vehicles: tuple[str, ...]  # those on whose own held-out samples the final adapter is evaluated

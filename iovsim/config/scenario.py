@@ -111,6 +111,12 @@ class RadioSection(Model):
     fading: Kind = Kind(kind="rayleigh")
 
 
+class Districts(Model):
+    """The map is cut into `per_side` x `per_side` districts; a vehicle lives where the trace first sees it."""
+
+    per_side: Count = 2
+
+
 class Devices(Model):
     """The device tier of each vehicle, drawn by name with these shares (any positive weights)."""
 
@@ -185,10 +191,13 @@ class Rounds(Model):
 
 
 class Evaluation(Model):
-    """How often the merged adapter is evaluated on the held-out set (always at the start and at the end)."""
+    """How often the merged adapter is evaluated on the held-out set (always at the start and at the end).
+
+    At the end it is also evaluated on the own held-out samples of `vehicles` vehicles, the same for every policy.
+    """
 
     every_merges: Count = 1
-    districts_per_side: Count = 2
+    vehicles: Count = 60
 
 
 class Scenario(Model):
@@ -202,6 +211,7 @@ class Scenario(Model):
     contacts: Contacts = Contacts()
     radio: RadioSection = RadioSection()
     devices: Devices = Devices()
+    districts: Districts = Districts()
     tasks: tuple[TaskSection, ...] = Field(min_length=1)
     rounds: Rounds = Rounds()
     evaluation: Evaluation = Evaluation()

@@ -1,1 +1,8 @@
-"""TODO"""
+"""Views become plans: who trains, at which rank, power and bandwidth."""
+
+from __future__ import annotations
+
+from iovsim.policies.kinds import BUDGETS, POLICIES, STAGES
+from iovsim.policies.staged import StagedPolicy
+
+__all__ = ["BUDGETS", "POLICIES", "STAGES", "StagedPolicy"]

@@ -1,0 +1,55 @@
+"""The policies, stages and budget rules that a policy file can name. A new one is one small file and one line here.
+
+Outside ones need no line: a policy file may name them as `kind = "package.module:Class"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iovsim.domain import BudgetPolicy, Policy, Stage
+from iovsim.policies.budget import KeepBudgets
+from iovsim.policies.energy import KeepToBudget
+from iovsim.policies.in_time import KeepInTime
+from iovsim.policies.rank import FixedRank, ResidualContactRank
+from iovsim.policies.select import SelectAll, SelectRandom
+from iovsim.policies.staged import StagedPolicy
+
+
+def all_available(rank: int = 8) -> StagedPolicy:
+    """Every client in coverage at one rank."""
+    return StagedPolicy((SelectAll(), FixedRank(rank)))
+
+
+def random_selection(clients: int = 4, rank: int = 8) -> StagedPolicy:
+    """A few clients at random at one rank."""
+    return StagedPolicy((SelectRandom(clients), FixedRank(rank)))
+
+
+def residual_contact_rank(safety: float = 0.8) -> StagedPolicy:
+    """Every client that can finish before it leaves, at the largest rank with which it can."""
+    return StagedPolicy((SelectAll(), KeepInTime(safety), ResidualContactRank(safety)))
+
+
+def energy_budget(safety: float = 0.8) -> StagedPolicy:
+    """The cheapest clients that can finish, within each task's energy budget of the round."""
+    return StagedPolicy((SelectAll(), KeepInTime(safety), KeepToBudget(safety)))
+
+
+POLICIES: dict[str, Callable[..., Policy]] = {
+    "all-available": all_available,
+    "random": random_selection,
+    "residual-contact-rank": residual_contact_rank,
+    "energy-budget": energy_budget,
+}
+
+STAGES: dict[str, Callable[..., Stage]] = {
+    "select-all": SelectAll,
+    "select-random": SelectRandom,
+    "keep-in-time": KeepInTime,
+    "fixed-rank": FixedRank,
+    "residual-contact-rank": ResidualContactRank,
+    "keep-to-budget": KeepToBudget,
+}
+
+BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {"keep": KeepBudgets}
