@@ -1,1 +1,45 @@
-"""TODO"""
+"""Charges seconds and joules: of computing (FLOPs of a model on a device), of the radio, and who spent them on what."""
+
+from __future__ import annotations
+
+from iovsim.energy.architectures import ARCHITECTURES, text_encoder, transformer, vision_transformer, with_head
+from iovsim.energy.compute import (
+    adapter_bits,
+    authors_train_flops,
+    feasible_ranks,
+    forward_flops,
+    lora_flops,
+    lora_parameters,
+    train_flops,
+    train_j,
+    train_s,
+    training_memory_bits,
+)
+from iovsim.energy.devices import TIERS
+from iovsim.energy.ledger import Entry, Ledger
+from iovsim.energy.radio_energy import Joules, downlink_j, uplink_j, waiting_j
+
+__all__ = [
+    "ARCHITECTURES",
+    "TIERS",
+    "Entry",
+    "Joules",
+    "Ledger",
+    "adapter_bits",
+    "authors_train_flops",
+    "downlink_j",
+    "feasible_ranks",
+    "forward_flops",
+    "lora_flops",
+    "lora_parameters",
+    "text_encoder",
+    "train_flops",
+    "train_j",
+    "train_s",
+    "training_memory_bits",
+    "transformer",
+    "uplink_j",
+    "vision_transformer",
+    "waiting_j",
+    "with_head",
+]
