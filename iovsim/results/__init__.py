@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from iovsim.results.compare import Comparison, compare
 from iovsim.results.folder import RunFolder
 from iovsim.results.manifest import Charge, Manifest, PolicyRecord, RunStatus, read_manifest
+from iovsim.results.metrics import METRICS, metrics
 from iovsim.results.recorder import Recorder
 from iovsim.results.run import Run, find_runs, open_run
 from iovsim.results.tables import TABLES, Column, ColumnType, Table
 
 __all__ = [
+    "METRICS",
     "TABLES",
     "Charge",
     "Column",
     "ColumnType",
+    "Comparison",
     "Manifest",
     "PolicyRecord",
     "Recorder",
@@ -20,7 +24,9 @@ __all__ = [
     "RunFolder",
     "RunStatus",
     "Table",
+    "compare",
     "find_runs",
+    "metrics",
     "open_run",
     "read_manifest",
 ]

@@ -1,0 +1,176 @@
+"""Metrics and paired differences against values computed by hand, and every set of runs that must not be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from iovsim.errors import ResultsError
+from iovsim.results import METRICS, Comparison, Manifest, PolicyRecord, Run, RunFolder, compare, metrics, open_run
+from iovsim.results.pairing import differing_keys
+
+Rows = dict[str, dict[str, Any]]
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
+    """A run whose every metric is known: two evaluations of task "signs", four jobs, two ledger entries."""
+
+    def make(policy_name: str, seed: int, accuracy: float = 0.5, energy_j: float = 30.0, **changed: Any) -> Run:
+        base = replace(
+            manifest, seed=seed, world_hash=f"{seed:064x}", policy=PolicyRecord(policy_name, "greedy", "none", {})
+        )
+        path = tmp_path / f"{policy_name}-{seed}-{len(list(tmp_path.iterdir()))}"
+        with RunFolder.create(path, replace(base, **changed)) as folder:
+            add = folder.recorder.add
+            at_start = row_of["evaluations"] | {"scope": "global", "task": "signs", "vehicle": "", "merge": 0}
+            add("evaluations", **at_start | {"time_s": 0.0, "accuracy": 0.1})
+            add("evaluations", **at_start | {"time_s": 60.0, "accuracy": 0.9, "merge": 1})
+            add("evaluations", **at_start | {"time_s": 100.0, "accuracy": accuracy, "merge": 2})
+            for vehicle, own in (("a", 0.25), ("b", 0.75)):
+                mine = at_start | {"scope": "vehicle", "vehicle": vehicle}
+                add("evaluations", **mine | {"time_s": 0.0, "accuracy": 0.0})
+                add("evaluations", **mine | {"time_s": 100.0, "accuracy": own, "merge": 2})
+            for status, end_s in (
+                ("delivered", 14.0),
+                ("delivered_early", 12.0),
+                ("lost_uplink", 99.0),
+                ("in_flight", 50.0),
+            ):
+                add("jobs", **row_of["jobs"] | {"status": status, "start_s": 10.0, "end_s": end_s})
+            add("energy", **row_of["energy"] | {"cause": "compute", "energy_j": energy_j - 6.0})
+            add("energy", **row_of["energy"] | {"cause": "wasted", "energy_j": 6.0})
+            for overrun_j in (0.0, 1.5):
+                add("rounds", **row_of["rounds"] | {"overrun_j": overrun_j})
+        return open_run(path)
+
+    return make
+
+
+def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
+    found = {(v.metric.name, v.task): v.value for v in metrics(make_run("greedy", 1))}
+    assert found == pytest.approx(
+        {
+            ("final_accuracy", "signs"): 0.5,
+            ("best_accuracy", "signs"): 0.9,
+            ("mean_accuracy", "signs"): (60 * (0.1 + 0.9) / 2 + 40 * (0.9 + 0.5) / 2) / 100,
+            ("personalised_accuracy", "signs"): 0.5,
+            ("energy_j", ""): 30.0,
+            ("wasted_share", ""): 0.2,
+            ("delivered_jobs", ""): 2.0,
+            ("lost_jobs", ""): 1.0,
+            ("latency_s", ""): 3.0,
+            ("energy_per_update_j", ""): 15.0,
+            ("overrun_j", ""): 1.5,
+        }
+    )
+    assert {name for name, _ in found} == set(METRICS)
+
+
+def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path: Path, manifest: Manifest) -> None:
+    with RunFolder.create(tmp_path / "run", manifest):
+        pass
+    found = {v.metric.name: v.value for v in metrics(open_run(tmp_path / "run"))}
+    assert found == {
+        "energy_j": 0.0,
+        "wasted_share": None,
+        "delivered_jobs": 0.0,
+        "lost_jobs": 0.0,
+        "latency_s": None,
+        "energy_per_update_j": None,
+        "overrun_j": 0.0,
+    }
+    assert (
+        "| latency_s [s] | lower | greedy | 0 | none | baseline |"
+        in compare([open_run(tmp_path / "run")]).to_markdown()
+    )
+
+
+def by_metric_and_policy(result: Comparison) -> dict[tuple[str, str], dict[Hashable, Any]]:
+    return {(line["metric"], line["policy"]): line for line in result.frame().to_dict("records")}
+
+
+def test_differences_are_paired_by_seed(make_run: MakeRun) -> None:
+    """Differences 0.1, 0.2, 0.3: mean 0.2, s = 0.1, half-width 4.303 * 0.1 / sqrt(3) = 0.2484."""
+    runs = [make_run("greedy", seed, accuracy) for seed, accuracy in ((1, 0.2), (2, 0.5), (3, 0.4))]
+    runs += [make_run("bandit", seed, accuracy) for seed, accuracy in ((3, 0.7), (1, 0.3), (2, 0.7))]
+    result = compare(runs)
+    assert (result.baseline, result.policies, result.seeds) == ("greedy", ("greedy", "bandit"), (1, 2, 3))
+    frame = by_metric_and_policy(result)
+    row = frame["final_accuracy", "bandit"]
+    assert row["difference_n"] == 3
+    assert row["difference_mean"] == pytest.approx(0.2)
+    assert row["difference_high"] - row["difference_mean"] == pytest.approx(0.2484, abs=1e-4)
+    assert row["mean"] == pytest.approx((0.7 + 0.3 + 0.7) / 3)
+    assert pd.isna(frame["final_accuracy", "greedy"]["difference_mean"])
+    flipped = by_metric_and_policy(compare(runs, baseline="bandit"))
+    assert flipped["final_accuracy", "greedy"]["difference_mean"] == pytest.approx(-0.2)
+    text = result.to_markdown()
+    assert "| final_accuracy (signs) | higher | bandit | 3 | 0.57 ± 0.57 | +0.20 ± 0.25 |" in text
+    assert "not corrected for the number of comparisons" in text
+
+
+def test_one_seed_has_no_interval_and_says_so(make_run: MakeRun, tmp_path: Path) -> None:
+    result = compare([make_run("greedy", 1, 0.25), make_run("bandit", 1, 0.5)])
+    text = result.to_markdown()
+    assert "| bandit | 1 | 0.500 (n = 1, no interval) | +0.250 (n = 1, no interval) |" in text
+    assert "One seed: no interval can be given" in text
+    result.to_csv(tmp_path / "out.csv")
+    read = pd.read_csv(StringIO((tmp_path / "out.csv").read_text()))
+    assert list(read.columns) == list(result.frame().columns)
+    assert read["low"].isna().all()
+    assert [p.name for p in tmp_path.glob(".*")] == []
+
+
+def test_runs_of_different_worlds_are_refused_with_what_differs(make_run: MakeRun) -> None:
+    greedy = make_run("greedy", 1)
+    other = make_run("bandit", 1, world_hash="f" * 64, scenario={"traffic": {"vehicles": 20}, "name": "grid"})
+    message = (
+        r"different worlds for seed 1: .* has hash 000000000000, .* has ffffffffffff; "
+        r"the scenarios differ in traffic\.vehicles \(10 / 20\)"
+    )
+    with pytest.raises(ResultsError, match=message):
+        compare([greedy, other])
+    with pytest.raises(ResultsError, match="the scenarios are equal, so the map, the trace or iovsim itself changed"):
+        compare([greedy, make_run("bandit", 1, world_hash="f" * 64)])
+    with pytest.raises(ResultsError, match=r"world 'city', but .* is of world 'grid'"):
+        compare([greedy, make_run("bandit", 1, world="city")])
+
+
+def test_lacking_seeds_are_an_error_or_on_demand_a_note(make_run: MakeRun) -> None:
+    runs = [make_run("greedy", 1), make_run("greedy", 2), make_run("bandit", 2), make_run("bandit", 3)]
+    with pytest.raises(ResultsError, match="different seeds: 'greedy' lacks 3; 'bandit' lacks 1; run them, or compare"):
+        compare(runs)
+    result = compare(runs, common_seeds=True)
+    assert result.seeds == (2,)
+    assert "Left out, because not all policies have them: seeds 1, 3." in result.to_markdown()
+    with pytest.raises(ResultsError, match="run at least one seed for all"):
+        compare([runs[0], runs[2]], common_seeds=True)
+
+
+def test_ambiguous_runs_are_refused(make_run: MakeRun) -> None:
+    greedy = make_run("greedy", 1)
+    with pytest.raises(ResultsError, match="policy 'greedy' with seed 1 is already given by"):
+        compare([greedy, make_run("greedy", 1)])
+    changed = make_run("greedy", 2, policy=PolicyRecord("greedy", "greedy", "none", {"top": 5}))
+    with pytest.raises(ResultsError, match=re.escape("(different: parameters.top (None / 5)); give the two policies")):
+        compare([greedy, changed])
+    with pytest.raises(ResultsError, match="no policy 'greddy' among the runs, did you mean 'greedy'"):
+        compare([greedy], baseline="greddy")
+    with pytest.raises(ResultsError, match="no runs given"):
+        compare([])
+
+
+def test_differing_keys_walks_nested_values() -> None:
+    one = {"a": 1, "b": {"c": [1, {"d": 2}], "e": "x"}, "gone": 1}
+    other = {"a": 1, "b": {"c": [1, {"d": 3}], "e": "x"}, "new": [1]}
+    assert differing_keys(one, other) == ["b.c[1].d (2 / 3)", "gone (1 / None)", "new (None / [1])"]
+    assert differing_keys(one, one) == []
