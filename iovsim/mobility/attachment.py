@@ -1,0 +1,194 @@
+"""Turns one step of straight vehicle motion into the exact instants at which vehicles change their RSU.
+
+The rules, with hysteresis h (ours; the margin plays the part of the A3 offset of 3GPP TS 36.331, in metres):
+
+* a free vehicle attaches to the RSU whose coverage it enters first, at distance == range; where it is inside several
+  at once (it has just appeared, or has just left another), to the nearest;
+* it leaves at distance == range + h;
+* it is handed over from i to j once it is inside j's range and lies h beyond the perpendicular bisector towards j:
+  d_i^2 - d_j^2 >= 2 |c_i - c_j| h. Both sides' difference is linear in the position, hence in time on a segment.
+
+A crossing of a circle is the root of a quadratic, one of a bisector the root of a line: no sampling error in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from iovsim.domain import FloatArray, IntArray, Rsu
+
+BISECTOR_TOLERANCE_M = 1e-6
+"""How far beyond the margin a vehicle must lie to be handed over while it does not move towards the new RSU; larger
+than rounding (1e-9 m at coordinates of 10^6 m), so that a handover is not undone at the same instant."""
+
+FREE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """Straight motion of n vehicles over one step: position(s) = (x0, y0) + s (dx, dy), `begin <= s <= end`."""
+
+    x0_m: FloatArray
+    y0_m: FloatArray
+    dx_m: FloatArray
+    dy_m: FloatArray
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """Vehicles (indices into the segments, unique) that change to RSU `rsu` (-1: to none) at parameter `s`."""
+
+    segment: IntArray
+    s: FloatArray
+    rsu: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Segments and the RSUs whose coverage they meet, inside for `enter <= s <= leave`; sorted by segment, RSU."""
+
+    segment: IntArray
+    rsu: IntArray
+    enter: FloatArray
+    leave: FloatArray
+
+    def of(self, active: NDArray[np.bool_]) -> _Pairs:
+        keep = active[self.segment]
+        return _Pairs(self.segment[keep], self.rsu[keep], self.enter[keep], self.leave[keep])
+
+
+class Attachment:
+    """The coverage of a set of RSUs and the attachment rules over it. Holds no state of any vehicle."""
+
+    def __init__(self, rsus: Sequence[Rsu], hysteresis_m: float) -> None:
+        self.x_m = np.array([rsu.x_m for rsu in rsus], dtype=np.float64)
+        self.y_m = np.array([rsu.y_m for rsu in rsus], dtype=np.float64)
+        self.range_m = np.array([rsu.range_m for rsu in rsus], dtype=np.float64)
+        self.hysteresis_m = hysteresis_m
+        self._tree = cKDTree(np.column_stack([self.x_m, self.y_m])) if rsus else None
+
+    def changes(self, segments: Segments, attached: IntArray) -> Iterator[Changes]:
+        """Yield the changes of attachment along `segments`, earliest of each vehicle first.
+
+        `attached` (n,) is the RSU of each vehicle at `segments.begin`; it is updated in place with each yield.
+        """
+        pairs = self._pairs(segments)
+        now = np.full(len(attached), segments.begin)
+        active = np.ones(len(attached), dtype=np.bool_)
+        # Every change but the last of a run at one instant moves on in time or strictly nearer, so the loop ends; one
+        # segment meets each RSU at most once and each pair's bisector at most twice.
+        for _ in range(4 * len(self.x_m) ** 2 + 8):
+            found = self._next(segments, pairs.of(active), attached, now, active)
+            if len(found.segment) == 0:
+                return
+            attached[found.segment] = found.rsu
+            now[found.segment] = found.s
+            active[:] = False
+            active[found.segment] = True
+            yield found
+        raise RuntimeError("the attachment rules do not settle on a segment")
+
+    def _pairs(self, segments: Segments) -> _Pairs:
+        """Pairs of a segment and an RSU that it comes into range of, by a tree over segment midpoints."""
+        none = np.zeros(0, dtype=np.int64)
+        if self._tree is None or len(segments.x0_m) == 0:
+            return _Pairs(none, none, np.zeros(0), np.zeros(0))
+        half = 0.5 * np.hypot(segments.dx_m, segments.dy_m)
+        middle = cKDTree(
+            np.column_stack([segments.x0_m + 0.5 * segments.dx_m, segments.y0_m + 0.5 * segments.dy_m]),
+            balanced_tree=False,
+            compact_nodes=False,
+        )
+        reach_m = 1.000001 * (self.range_m.max() + half.max()) + 1e-3  # a little more than any pair that can meet
+        near = middle.sparse_distance_matrix(self._tree, reach_m, output_type="ndarray")
+        segment, rsu = near["i"].astype(np.int64), near["j"].astype(np.int64)
+        enter, leave = self._inside(segments, segment, rsu, self.range_m[rsu])
+        keep = (leave > segments.begin) & (enter < segments.end)
+        segment, rsu, enter, leave = segment[keep], rsu[keep], enter[keep], leave[keep]
+        order = np.lexsort((rsu, segment))
+        return _Pairs(segment[order], rsu[order], enter[order], leave[order])
+
+    def _inside(
+        self, segments: Segments, segment: IntArray, rsu: IntArray, radius_m: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Where |position(s) - c| <= radius: from s, to s. Never: (inf, -inf); standing inside: (-inf, inf)."""
+        qx, qy = segments.x0_m[segment] - self.x_m[rsu], segments.y0_m[segment] - self.y_m[rsu]
+        ex, ey = segments.dx_m[segment], segments.dy_m[segment]
+        a, b, cross = ex * ex + ey * ey, qx * ex + qy * ey, qx * ey - qy * ex
+        # b^2 - a c with c = q^2 - R^2, by Lagrange's identity: no cancellation where the line grazes the circle
+        discriminant = a * radius_m**2 - cross * cross
+        moving = a > 0
+        meets = np.where(moving, discriminant >= 0, qx * qx + qy * qy <= radius_m**2)
+        root = np.sqrt(np.maximum(discriminant, 0.0))
+        safe = np.where(moving, a, 1.0)
+        enter = np.where(moving, (-b - root) / safe, -np.inf)
+        leave = np.where(moving, (-b + root) / safe, np.inf)
+        return np.where(meets, enter, np.inf), np.where(meets, leave, -np.inf)
+
+    def _next(
+        self, segments: Segments, pairs: _Pairs, attached: IntArray, now: FloatArray, active: NDArray[np.bool_]
+    ) -> Changes:
+        """The first change after `now` of each active vehicle that has one."""
+        taken = self._takeovers(segments, pairs, attached, now)
+        left = self._departures(segments, attached, now, active)
+        takeover_s = np.full(len(attached), np.inf)
+        takeover_s[taken.segment] = taken.s
+        departure_s = np.full(len(attached), np.inf)
+        departure_s[left.segment] = left.s
+        first = takeover_s[taken.segment] <= departure_s[taken.segment]  # of two at once, the handover
+        gone = departure_s[left.segment] < takeover_s[left.segment]
+        return Changes(
+            np.concatenate([taken.segment[first], left.segment[gone]]),
+            np.concatenate([taken.s[first], left.s[gone]]),
+            np.concatenate([taken.rsu[first], left.rsu[gone]]),
+        )
+
+    def _departures(
+        self, segments: Segments, attached: IntArray, now: FloatArray, active: NDArray[np.bool_]
+    ) -> Changes:
+        """Attached vehicles that come to distance == range + hysteresis."""
+        held = np.flatnonzero(active & (attached != FREE))
+        rsu = attached[held]
+        _, leave = self._inside(segments, held, rsu, self.range_m[rsu] + self.hysteresis_m)
+        leave = np.maximum(leave, now[held])
+        out = leave <= segments.end
+        return Changes(held[out], leave[out], np.full(int(out.sum()), FREE, dtype=np.int64))
+
+    def _takeovers(self, segments: Segments, pairs: _Pairs, attached: IntArray, now: FloatArray) -> Changes:
+        """Vehicles that an RSU takes: free ones that are inside its range, attached ones by the rule of handover."""
+        holder = attached[pairs.segment]
+        from_s = np.maximum(pairs.enter, now[pairs.segment])
+        held = holder != FREE
+        other = np.where(held, holder, 0)
+        ux, uy = self.x_m[pairs.rsu] - self.x_m[other], self.y_m[pairs.rsu] - self.y_m[other]
+        apart = np.hypot(ux, uy)
+        held_apart = held & (apart > 0)
+        scale = np.where(apart > 0, apart, 1.0)
+        ux, uy = ux / scale, uy / scale
+        ex, ey = segments.dx_m[pairs.segment], segments.dy_m[pairs.segment]
+        beyond_m = (
+            (segments.x0_m[pairs.segment] - 0.5 * (self.x_m[pairs.rsu] + self.x_m[other])) * ux
+            + (segments.y0_m[pairs.segment] - 0.5 * (self.y_m[pairs.rsu] + self.y_m[other])) * uy
+            - self.hysteresis_m
+        )  # at s = 0; grows by `pace_m` over the step
+        pace_m = ex * ux + ey * uy
+        towards = pace_m > 1e-12
+        crossing = np.maximum(from_s, -beyond_m / np.where(towards, pace_m, 1.0))
+        met = towards | (beyond_m + pace_m * from_s > BISECTOR_TOLERANCE_M)
+        s = np.where(held & towards, crossing, from_s)
+        valid = (s < pairs.leave) & (s < segments.end) & (~held | (held_apart & met))
+        segment, rsu, s, ex, ey = pairs.segment[valid], pairs.rsu[valid], s[valid], ex[valid], ey[valid]
+        distance_m = np.hypot(
+            segments.x0_m[segment] + s * ex - self.x_m[rsu], segments.y0_m[segment] + s * ey - self.y_m[rsu]
+        )
+        order = np.lexsort((rsu, distance_m, s, segment))
+        segment, rsu, s = segment[order], rsu[order], s[order]
+        head = np.flatnonzero(np.diff(segment, prepend=-1))
+        return Changes(segment[head], s[head], rsu[head])

@@ -1,0 +1,169 @@
+"""Turns a user's `.sumocfg` into its options with full paths, the files it reads, and a hash of all of that.
+
+SUMO itself resolves the configuration (`--save-configuration`): synonyms, times and paths mean what SUMO takes them
+to mean, and what it refuses is refused here in its own words.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import os
+import re
+import subprocess
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from iovsim.errors import TraceError
+
+REFERENCE = re.compile(rb'\b(?:href|file)="([^"<>]{1,1000})"')
+"""How a SUMO input names a further one: `<include href>`, `<rerouter file>` and the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumoInputs:
+    """The files a configuration names, with full paths."""
+
+    sumocfg: Path
+    net: Path
+    routes: tuple[Path, ...]
+    additional: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SumoConfig:
+    """A configuration as SUMO understands it: `sections[section][option] = value`, only what the user has set."""
+
+    path: Path
+    sections: Mapping[str, Mapping[str, str]]
+
+    def get(self, option: str) -> str | None:
+        for options in self.sections.values():
+            if option in options:
+                return options[option]
+        return None
+
+
+def sumo_version() -> str:
+    """Version of the SUMO that records; part of a trace's name."""
+    return version("eclipse-sumo")
+
+
+def sumo_command() -> list[str]:
+    """SUMO's own program in the wheel. The console script beside Python would put a process between us and it."""
+    spec = importlib.util.find_spec("sumo")
+    if spec is None or not spec.submodule_search_locations:
+        raise TraceError("SUMO is not installed; run: pip install eclipse-sumo")
+    return [str(Path(spec.submodule_search_locations[0]) / "bin" / "sumo")]
+
+
+def sumo_environment() -> dict[str, str]:
+    """The environment that the console script would set: SUMO looks for its schemas and projections there."""
+    home = Path(sumo_command()[0]).parent.parent
+    proj = str(home / "data" / "proj")
+    return {**os.environ, "SUMO_HOME": str(home), "PROJ_DATA": proj, "PROJ_LIB": proj}
+
+
+def read_config(sumocfg: Path | str) -> SumoConfig:
+    """Let SUMO resolve a configuration. Raises `TraceError` if it is missing, no XML, or refused by SUMO."""
+    path = Path(sumocfg).absolute()
+    if not path.is_file():
+        raise TraceError(f"{path}: no such SUMO configuration; name an existing .sumocfg file.")
+    try:
+        ET.parse(path)
+    except ET.ParseError as error:
+        line, column = error.position
+        raise TraceError(f"{path}, line {line}, column {column + 1}: broken XML ({error}); repair the file.") from None
+    with tempfile.TemporaryDirectory(prefix="iovsim-") as folder:
+        resolved = Path(folder) / "resolved.sumocfg"
+        done = subprocess.run(
+            [*sumo_command(), "-c", str(path), "--save-configuration", str(resolved)],
+            cwd=folder,
+            env=sumo_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0 or not resolved.is_file():
+            raise TraceError(f"{path}: SUMO refuses the configuration: {sumo_message(done.stderr)}")
+        root = ET.parse(resolved).getroot()
+    sections = {section.tag: {option.tag: option.get("value", "") for option in section} for section in root}
+    return SumoConfig(path, sections)
+
+
+def inputs(sumocfg: Path | str) -> SumoInputs:
+    """The net, route and additional files of a configuration.
+
+    Raises `TraceError` for a configuration that SUMO refuses, that names no net, or a file that does not exist.
+    """
+    config = read_config(sumocfg)
+    net = config.get("net-file")
+    if not net:
+        raise TraceError(f"{config.path}: names no road network; add <net-file value=...> to <input>.")
+    files = SumoInputs(
+        sumocfg=config.path,
+        net=Path(net),
+        routes=_paths(config.get("route-files")),
+        additional=_paths(config.get("additional-files")),
+    )
+    for file in (files.net, *files.routes, *files.additional):
+        if not file.is_file():
+            raise TraceError(f"{config.path}: names {file}, which does not exist; correct the path.")
+    return files
+
+
+def content_hash(config: SumoConfig, skip: tuple[str, ...], extra: Mapping[str, object]) -> str:
+    """SHA-256 over every option outside the sections `skip`, every input file's content, and `extra`.
+
+    A file counts by its content, not by its place: a copied folder keeps its hash. Files named inside inputs count too.
+    """
+    parts = [f"{name}={value}" for name, value in sorted(extra.items())]
+    for section, options in sorted(config.sections.items()):
+        if section in skip:
+            continue
+        for option, value in sorted(options.items()):
+            parts += [f"{section}.{option}={_value_hash(entry)}" for entry in value.split(",")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def sumo_message(stderr: str) -> str:
+    """SUMO's errors in one line: its `Error:` lines, without the farewell."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    errors = [line.removeprefix("Error:").strip() for line in lines if line.startswith("Error:")]
+    return " ".join(errors or [line for line in lines if line and not line.startswith("Quitting")]) or "no message."
+
+
+def read_bytes(path: Path) -> bytes:
+    """A SUMO input's text, unpacked where the file is a gzip."""
+    data = path.read_bytes()
+    try:
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (OSError, EOFError) as error:
+        raise TraceError(f"{path}: damaged gzip file ({error}).") from None
+
+
+def _paths(value: str | None) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in (value or "").split(",") if part)
+
+
+def _value_hash(entry: str) -> str:
+    path = Path(entry)
+    if not (path.is_absolute() and path.is_file()):
+        return entry
+    return " ".join(_file_hashes(path, set()))
+
+
+def _file_hashes(path: Path, seen: set[Path]) -> Iterator[str]:
+    seen.add(path)
+    data = read_bytes(path)
+    yield hashlib.sha256(data).hexdigest()
+    for match in dict.fromkeys(REFERENCE.findall(data)):
+        further = (path.parent / os.fsdecode(match)).resolve()
+        if further not in seen and further.is_file():
+            yield from _file_hashes(further, seen)
