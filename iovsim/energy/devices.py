@@ -7,7 +7,7 @@
 | agx-orin  | 1.2e13           | 40 W   | 10 W | 32 GiB | 15-60 W, up to 275 sparse INT8 TOPS (NVIDIA, AGX Orin)      |
 
 The last column is published; the others, memory apart, are ours, because no source measures them together. Effective
-speed: about 0.2 of the dense FP16 peak, which is a quarter of the sparse INT8 figure. Active: a usual power mode of each
+speed: about 0.2 of the dense FP16 peak, which is a quarter of the sparse INT8 figure. Active: a usual power mode of the
 module. Idle: module and carrier board with the operating system up. The modem is ours too: 1.5 W in reception, 1.5 W of
 transmit circuits, and 30 % of the amplifier's power radiated.
 """
