@@ -114,7 +114,8 @@ def text_encoder(
 def road_vit() -> Architecture:
     """The small ViT that iovsim trains itself: 32 x 32 pixels, a convolutional stem to 4 x 4 tokens and a class token.
 
-    Three 3 x 3 convolutions of stride 2, 3 -> 32 -> 64 -> 128 channels, at 16 x 16, 8 x 8 and 4 x 4 outputs.
+    Three 3 x 3 convolutions of stride 2, 3 -> 32 -> 64 -> 128 channels, at 16 x 16, 8 x 8 and 4 x 4 outputs, each with
+    bias and group norm. Charged as the textbook computes it, every token in every layer; the code saves some of that.
     """
     convolutions = ((3, 32, 16), (32, 64, 8), (64, 128, 4))
     return transformer(
@@ -124,8 +125,8 @@ def road_vit() -> Architecture:
         heads=4,
         tokens=17,
         stem_flops=2.0 * sum(9 * inputs * outputs * side**2 for inputs, outputs, side in convolutions),
-        # convolutions with biases, class token, positions, last norm
-        outer_parameters=sum(9 * inputs * outputs + outputs for inputs, outputs, _ in convolutions)
+        # convolutions with biases and norms, class token, positions, last norm
+        outer_parameters=sum(9 * inputs * outputs + 3 * outputs for inputs, outputs, _ in convolutions)
         + 128
         + 17 * 128
         + 2 * 128,

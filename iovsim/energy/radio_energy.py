@@ -38,6 +38,6 @@ def uplink_j(device: Device, radio: Radio, bandwidth_hz: float, power_w: float, 
     )
 
 
-def waiting_j(device: Device, seconds: float) -> Joules:
-    """The vehicle waits for `seconds` with its radio off."""
-    return Joules(device.idle_w * seconds, 0.0)
+def waiting_j(device: Device, seconds: float) -> float:
+    """Joules of a vehicle that waits for `seconds` with its radio off; the RSU spends none."""
+    return device.idle_w * seconds

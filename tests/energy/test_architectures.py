@@ -46,6 +46,7 @@ def test_roadvit_by_hand() -> None:
     assert model.forward_flops == 2 * (stem + 6 * layer)
     assert lora_parameters(model, 8) == 8 * 256 * 12
     assert model.tokens == 17
+    assert model.base_parameters + model.head_parameters == 1_291_435  # what the trained network counts, 43 classes
 
 
 def test_the_lora_size_of_the_rank_scheduling_paper() -> None:

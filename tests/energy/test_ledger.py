@@ -38,7 +38,7 @@ def test_uplink_by_hand() -> None:
 
 
 def test_waiting_by_hand() -> None:
-    assert waiting_j(NANO, 3.0) == (15.0, 0.0)
+    assert waiting_j(NANO, 3.0) == 15.0
 
 
 def test_shares_of_the_band_add_up_to_the_whole_rsu() -> None:
