@@ -1,0 +1,145 @@
+"""Turns clients' updates into a new global adapter, and that into a starting point of a client's own rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from iovsim.domain import Adapter, Aggregator, Float32Array, FloatArray, Update
+from iovsim.errors import TrainingError
+from iovsim.learning.lora import adapted_layers, draw_a, factors, head_names
+from iovsim.rng import stream
+
+ZERO = 1e-7  # singular values below this part of a layer's largest are zero: the resolution of float32
+
+
+class FedAvg:
+    """Averages A and B separately, as FedIT does (Zhang et al., ICASSP 2024); all ranks must be equal.
+
+    The mean of the products is not the product of the means, so the result differs from the mean of the updates: the
+    method's known error, not this program's.
+    """
+
+    def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
+        """Each tensor's mean, weighted by `samples * fraction`. Raises `TrainingError` where ranks or names differ."""
+        weights = client_weights(updates)
+        _check_names(current, updates)
+        ranks = sorted({update.adapter.rank for update in updates} | {current.rank})
+        if len(ranks) > 1 or any(update.adapter.alpha != current.alpha for update in updates):
+            raise TrainingError(
+                f"fedavg: the adapters have ranks {ranks}; it can only average equal ranks and alphas. "
+                'Choose aggregator "svd", or a policy that gives every client the global rank.'
+            )
+        names = list(current.tensors)
+        return Adapter(current.rank, current.alpha, {name: _mean(name, weights, updates) for name in names})
+
+    def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
+        """The global adapter itself. Raises `TrainingError` where another rank is asked for."""
+        if rank != current.rank:
+            raise TrainingError(
+                f"fedavg: a client was asked to train rank {rank}, but the global adapter has rank {current.rank}; "
+                'choose aggregator "svd", or a policy that gives every client the global rank.'
+            )
+        return current
+
+
+class SvdAggregator:
+    """Averages the updates themselves, exactly, and cuts the mean to each client's rank by singular values.
+
+    After FlexLoRA (Bai et al., NeurIPS 2024), each update's own scale `alpha / rank` in it. Heads are averaged with
+    the same weights. The outputs x inputs matrix is never formed: its two stacked factors are.
+    """
+
+    def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
+        """The mean update at full rank: at most the ranks' sum or the layer's width; zero directions are dropped."""
+        weights = client_weights(updates)
+        _check_names(current, updates)
+        parts: dict[str, tuple[FloatArray, FloatArray, FloatArray]] = {}
+        for layer in adapted_layers(current):
+            pairs = [factors(update.adapter, layer) for update in updates]
+            left = np.concatenate([w * b for w, (b, _) in zip(weights, pairs, strict=True)], axis=1)
+            right = np.concatenate([a for _, a in pairs], axis=0)
+            parts[layer] = decompose(left, right)
+        rank = max(1, *(len(s) for _, s, _ in parts.values()))
+        head = {name: _mean(name, weights, updates) for name in head_names(current)}
+        return _compose(parts, head, rank, current.alpha, seed=0)
+
+    def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
+        """The best approximation (Eckart and Young, 1936); beyond the update's rank A is drawn, B = 0."""
+        if rank == current.rank:
+            return current
+        parts = {layer: decompose(*factors(current, layer)) for layer in adapted_layers(current)}
+        head = {name: current.tensors[name] for name in head_names(current)}
+        return _compose(parts, head, rank, current.alpha, seed)
+
+
+AGGREGATORS: Mapping[str, type[Aggregator]] = {"fedavg": FedAvg, "svd": SvdAggregator}
+
+
+def client_weights(updates: Sequence[Update]) -> FloatArray:
+    """Weights (n,) proportional to `samples * fraction`, with sum 1. Raises `TrainingError` where all are zero."""
+    weights = np.array([update.samples * update.fraction for update in updates], dtype=np.float64)
+    if not weights.sum() > 0 or weights.min() < 0:
+        raise TrainingError(
+            f"aggregation: the weights samples * fraction are {weights.tolist()}; one must be positive."
+        )
+    shares: FloatArray = weights / weights.sum()
+    return shares
+
+
+def decompose(left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Decomposes `left @ right` (outputs, r) (r, inputs), never formed -> U (outputs, k), s (k,), Vt (k, inputs).
+
+    QR of both factors, then the decomposition of the small core (Golub and Van Loan, "Matrix Computations"). Values
+    below `ZERO` times the largest are dropped. Signs are fixed: the largest entry of each row of Vt is positive.
+    """
+    q_left, r_left = np.linalg.qr(left)
+    q_right, r_right = np.linalg.qr(right.T)
+    u, s, vt = np.linalg.svd(r_left @ r_right.T, full_matrices=False)
+    keep = int(np.sum(s > ZERO * s[0]))
+    u, s, vt = q_left @ u[:, :keep], s[:keep], vt[:keep] @ q_right.T
+    sign: FloatArray = np.sign(vt[np.arange(keep), np.abs(vt).argmax(axis=1)])
+    return u * sign, s, vt * sign[:, None]
+
+
+def stable_rank(adapter: Adapter) -> float:
+    """Mean over the layers of ||D||_F^2 / ||D||_2^2 of the update D (Rudelson and Vershynin, 2007); 0 for no update.
+
+    It shows rank collapse: the update's energy gathering in a few directions although its rank is high.
+    """
+    values = [decompose(*factors(adapter, layer))[1] for layer in adapted_layers(adapter)]
+    return float(np.mean([np.sum(s**2) / s[0] ** 2 if len(s) else 0.0 for s in values]))
+
+
+def _compose(
+    parts: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]],
+    head: Mapping[str, Float32Array],
+    rank: int,
+    alpha: float,
+    seed: int,
+) -> Adapter:
+    """An adapter of `rank` whose scaled products are the parts, cut after `rank` directions or filled up to it."""
+    tensors: dict[str, Float32Array] = {}
+    for layer, (u, s, vt) in parts.items():
+        keep = min(rank, len(s))
+        a = draw_a(rank, vt.shape[1], stream(seed, "direction", layer))
+        b = np.zeros((u.shape[0], rank), dtype=np.float32)
+        a[:keep] = vt[:keep]
+        b[:, :keep] = u[:, :keep] * s[:keep] * (rank / alpha)  # so that alpha / rank * B @ A is U s Vt
+        tensors[f"{layer}.lora_A.weight"], tensors[f"{layer}.lora_B.weight"] = a, b
+    return Adapter(rank, alpha, tensors | dict(head))
+
+
+def _mean(name: str, weights: FloatArray, updates: Sequence[Update]) -> Float32Array:
+    total = sum(w * u.adapter.tensors[name].astype(np.float64) for w, u in zip(weights, updates, strict=True))
+    return np.asarray(total, dtype=np.float32)
+
+
+def _check_names(current: Adapter, updates: Sequence[Update]) -> None:
+    for update in updates:
+        differing = sorted(set(current.tensors) ^ set(update.adapter.tensors))
+        if differing:
+            raise TrainingError(
+                f"aggregation: an update and the global adapter differ in {differing[0]!r}; join equal models."
+            )
