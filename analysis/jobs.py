@@ -1,0 +1,116 @@
+"""Draws what became of the jobs and which ranks they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from iovsim.domain import FloatArray, JobStatus, LossReason
+from iovsim.results import Run
+
+from .style import BLACK, ONE_COLUMN_IN, TWO_COLUMNS_IN, empty, looks, new_figure, policies, styled, tasks
+
+_SPREAD = "Bar: mean over seeds; whisker: lowest to highest seed."
+
+
+@styled
+def outcomes(runs: Sequence[Run]) -> Figure:
+    """Jobs of a run by status, lost ones also by reason; one bar a policy."""
+    order = [_outcome(status, reason) for status in JobStatus for reason in LossReason]
+    counts = {
+        policy: pd.DataFrame([_outcomes(run).value_counts() for run in group]).fillna(0.0)
+        for policy, group in policies(runs).items()
+    }
+    seen = [name for name in order if any(name in frame.columns for frame in counts.values())]
+    figure, (axes,) = new_figure(
+        runs, width_in=ONE_COLUMN_IN, height_in=1.3 + 0.14 * max(len(seen), 2) * (len(counts) + 0.6), note=_note(runs)
+    )
+    if seen:
+        _bars(axes, seen, {policy: _columns(frame, seen) for policy, frame in counts.items()}, horizontal=True)
+        axes.set_xlabel("Jobs per run (count)")
+    else:
+        empty(axes, "no jobs")
+    figure.legend(loc="outside upper center", ncols=min(len(counts), 3))
+    return figure
+
+
+@styled
+def ranks(runs: Sequence[Run]) -> Figure:
+    """Share of each task's jobs by LoRA rank; one bar a policy."""
+    names, groups = tasks(runs), policies(runs)
+    figure, panels = new_figure(
+        runs, 1, max(len(names), 1), TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN, 2.5, note=_note(runs)
+    )
+    for axes, task in zip(panels, names, strict=False):
+        shares = {
+            policy: pd.DataFrame([_ranks(run, task).value_counts(normalize=True) for run in group]).fillna(0.0)
+            for policy, group in groups.items()
+        }
+        seen = sorted({int(rank) for frame in shares.values() for rank in frame.columns})
+        axes.set(title=task, xlabel="LoRA rank", ylabel="Share of jobs")
+        if seen:
+            columns = {policy: _columns(frame, seen) for policy, frame in shares.items()}
+            _bars(axes, [str(rank) for rank in seen], columns, horizontal=False)
+        else:
+            empty(axes, "no jobs")
+    handles = panels[0].get_legend_handles_labels()
+    if handles[0]:
+        figure.legend(*handles, loc="outside upper center", ncols=min(len(groups), 4))
+    return figure
+
+
+def _outcome(status: str, reason: str) -> str:
+    words = status.replace("_", " ")
+    return words if reason == LossReason.NONE else f"{words} ({reason})"
+
+
+def _outcomes(run: Run) -> pd.Series:
+    jobs = run.table("jobs")
+    return pd.Series([_outcome(s, r) for s, r in zip(jobs["status"], jobs["reason"], strict=True)], dtype=object)
+
+
+def _ranks(run: Run, task: str) -> pd.Series:
+    jobs = run.table("jobs")
+    return jobs.loc[jobs["task"] == task, "rank"]
+
+
+def _columns(frame: pd.DataFrame, names: Sequence[object]) -> FloatArray:
+    """Values by seed and name, 0 for names that never occurred."""
+    table: FloatArray = frame.reindex(columns=list(names), fill_value=0.0).to_numpy(dtype=np.float64)
+    return table
+
+
+def _note(runs: Sequence[Run]) -> str:
+    return _SPREAD if any(len(group) > 1 for group in policies(runs).values()) else ""
+
+
+def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], horizontal: bool) -> None:
+    """One group of bars a name, one bar a policy; `values` by seed and name."""
+    thick = 0.8 / len(values)
+    for i, ((policy, table), look) in enumerate(zip(values.items(), looks(list(values)).values(), strict=True)):
+        place = np.arange(len(names)) + (i - (len(values) - 1) / 2) * thick
+        mean = table.mean(axis=0)
+        spread = np.abs(np.array([table.min(axis=0), table.max(axis=0)]) - mean) if len(table) > 1 else None
+        shared: dict[str, Any] = {
+            "color": look.color,
+            "hatch": look.hatch,
+            "edgecolor": "white",
+            "linewidth": 0,
+            "label": policy,
+        } | {"error_kw": {"elinewidth": 0.8, "ecolor": BLACK}, "capsize": 2}
+        if horizontal:
+            axes.barh(place, mean, height=thick, xerr=spread, **shared)
+        else:
+            axes.bar(place, mean, width=thick, yerr=spread, **shared)
+    if horizontal:
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+    else:
+        axes.set_xticks(range(len(names)), names)
+        axes.grid(visible=False, axis="x")

@@ -1,0 +1,144 @@
+"""Draws what the energy and the time bought: accuracy of the merged adapters, and of each vehicle's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from iovsim.domain import FloatArray
+from iovsim.results import Run
+
+from .style import (
+    ONE_COLUMN_IN,
+    TWO_COLUMNS_IN,
+    Look,
+    empty,
+    energy_scale,
+    held,
+    looks,
+    new_figure,
+    policies,
+    styled,
+    tasks,
+    time_scale,
+)
+
+_BAND = "Line: mean over seeds; band: lowest to highest seed."
+
+
+@styled
+def accuracy_over_time(runs: Sequence[Run]) -> Figure:
+    """Global held-out accuracy against simulated time, one panel a task, one line a policy."""
+    curves = {(run.path, task): _curve(run, task) for run in runs for task in tasks(runs)}
+    times = [time_s for time_s, _ in curves.values() if len(time_s)]
+    factor, unit = time_scale(min(t[0] for t in times), max(t[-1] for t in times)) if times else (1.0, "s")
+    scaled = {key: (time_s * factor, accuracy) for key, (time_s, accuracy) in curves.items()}
+    return _panels(runs, scaled, f"Simulated time ({unit})")
+
+
+@styled
+def accuracy_over_energy(runs: Sequence[Run]) -> Figure:
+    """Global held-out accuracy against all energy spent so far, one panel a task, one line a policy."""
+    curves = {}
+    for run in runs:
+        ledger = run.table("energy").sort_values("time_s", kind="stable")
+        spent_j = np.concatenate([[0.0], np.cumsum(ledger["energy_j"].to_numpy(dtype=np.float64))])
+        booked_s = ledger["time_s"].to_numpy(dtype=np.float64)
+        for task in tasks(runs):
+            time_s, accuracy = _curve(run, task)
+            curves[run.path, task] = (spent_j[np.searchsorted(booked_s, time_s, side="right")], accuracy)
+    factor, unit = energy_scale(max((x_j[-1] for x_j, _ in curves.values() if len(x_j)), default=0.0))
+    scaled = {key: (x_j * factor, accuracy) for key, (x_j, accuracy) in curves.items()}
+    return _panels(runs, scaled, f"Energy spent so far, all tasks ({unit})")
+
+
+def _curve(run: Run, task: str) -> tuple[FloatArray, FloatArray]:
+    table = run.table("evaluations")
+    mine = table[(table["scope"] == "global") & (table["task"] == task)].sort_values("merge", kind="stable")
+    return mine["time_s"].to_numpy(dtype=np.float64), mine["accuracy"].to_numpy(dtype=np.float64)
+
+
+def _panels(runs: Sequence[Run], curves: dict[tuple[Path, str], tuple[FloatArray, FloatArray]], label: str) -> Figure:
+    names, groups = tasks(runs), policies(runs)
+    several = any(len(group) > 1 for group in groups.values())
+    note = f"{_BAND} " if several else ""
+    figure, panels = new_figure(
+        runs,
+        1,
+        max(len(names), 1),
+        TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN,
+        2.7,
+        note=f"{note}An adapter's accuracy holds until the next merge; lines end where the first seed ends.",
+    )
+    for axes, task in zip(panels, names, strict=False):
+        for (policy, group), look in zip(groups.items(), looks(list(groups)).values(), strict=True):
+            found = [curves[run.path, task] for run in group]
+            _draw(axes, [curve for curve in found if len(curve[0])], policy, look)
+        axes.set(title=task, xlabel=label, ylabel="Held-out accuracy (share)")
+        if not axes.lines:
+            empty(axes, "no evaluations")
+    if panels[0].lines:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(groups), 4))
+    return figure
+
+
+def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: str, look: Look) -> None:
+    """Mean and range of step curves, on the union of their places, as far as all of them reach."""
+    if not curves:
+        return
+    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    at = np.unique(np.concatenate([x for x, _ in curves]))
+    at = at[(at >= first) & (at <= last)]
+    values = np.array([held(at, x, y) for x, y in curves])
+    label = f"{policy} ({len(curves)} seeds)" if len(curves) > 1 else policy
+    every = max(len(at) // 8, 1)
+    axes.plot(
+        at,
+        values.mean(axis=0),
+        color=look.color,
+        linestyle=look.line,
+        marker=look.marker,
+        markevery=every,
+        drawstyle="steps-post",
+        label=label,
+    )
+    if len(curves) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(at, low, high, step="post", color=look.color, alpha=0.18, linewidth=0)
+
+
+@styled
+def accuracy_of_vehicles(runs: Sequence[Run]) -> Figure:
+    """Share of vehicles whose own held-out accuracy, at the last evaluated merge, is at most x."""
+    names, groups = tasks(runs), policies(runs)
+    figure, panels = new_figure(
+        runs,
+        1,
+        max(len(names), 1),
+        TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN,
+        2.7,
+        note="Merged adapter on each vehicle's own held-out samples, last evaluation; vehicles of all seeds together.",
+    )
+    for axes, task in zip(panels, names, strict=False):
+        for (policy, group), look in zip(groups.items(), looks(list(groups)).values(), strict=True):
+            own = np.sort(np.concatenate([_own_accuracy(run, task) for run in group]))
+            if len(own):
+                axes.ecdf(own, color=look.color, linestyle=look.line, label=f"{policy} (n = {len(own)})")
+        axes.set(title=task, xlabel="Accuracy on the vehicle's own data (share)", ylabel="Share of vehicles")
+        if axes.lines:
+            axes.legend(loc="upper left")
+        else:
+            empty(axes, "no evaluations by vehicle")
+    return figure
+
+
+def _own_accuracy(run: Run, task: str) -> FloatArray:
+    table = run.table("evaluations")
+    mine: pd.DataFrame = table[(table["scope"] == "vehicle") & (table["task"] == task)]
+    last: FloatArray = mine.loc[mine["merge"] == mine["merge"].max(), "accuracy"].to_numpy(dtype=np.float64)
+    return last
