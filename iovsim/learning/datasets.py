@@ -113,10 +113,12 @@ def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             f"{path}: no such file; a task's data may be an .npz file, a folder of pictures, or `signs`."
         )
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # numpy itself leaves a damaged file open
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise TrainingError(f"{path}: one bare array; save several with numpy.savez, by their names.")
-            return {key: archive[key] for key in archive.files}
+            with archive:
+                return {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise TrainingError(
             f"{path}: damaged or not an .npz file ({error}); write it again with numpy.savez."

@@ -1,0 +1,183 @@
+"""Aggregation: the mean update is exact, cuts are the best ones, and new directions change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iovsim.domain import Adapter, Float32Array, FloatArray, Update
+from iovsim.errors import TrainingError
+from iovsim.learning.aggregate import AGGREGATORS, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
+from iovsim.learning.lora import adapted_layers, factors
+from iovsim.rng import stream
+
+LAYERS = {"a": (12, 10), "b": (7, 16)}  # outputs, inputs
+ALPHA = 8.0
+
+
+def _adapter(rank: int, seed: int, alpha: float = ALPHA) -> Adapter:
+    tensors: dict[str, Float32Array] = {}
+    rng = stream(seed, "adapter")
+    for layer, (outputs, inputs) in LAYERS.items():
+        tensors[f"{layer}.lora_A.weight"] = rng.normal(size=(rank, inputs)).astype(np.float32)
+        tensors[f"{layer}.lora_B.weight"] = rng.normal(size=(outputs, rank)).astype(np.float32)
+    tensors["head.weight"] = rng.normal(size=(3, 5)).astype(np.float32)
+    return Adapter(rank, alpha, tensors)
+
+
+def _update(rank: int, seed: int, samples: int = 10, fraction: float = 1.0) -> Update:
+    return Update(_adapter(rank, seed), samples, 1.0, 0.5, fraction)
+
+
+def _dense(adapter: Adapter, layer: str) -> FloatArray:
+    scale = adapter.alpha / adapter.rank
+    b, a = (adapter.tensors[f"{layer}.lora_{x}.weight"].astype(np.float64) for x in "BA")
+    return np.asarray(scale * b @ a)
+
+
+def _mean(updates: Sequence[Update], layer: str) -> FloatArray:
+    weights = np.array([u.samples * u.fraction for u in updates])
+    return np.asarray(sum(w * _dense(u.adapter, layer) for w, u in zip(weights, updates, strict=True)) / weights.sum())
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(
+    clients=st.lists(
+        st.tuples(st.integers(1, 6), st.integers(1, 500), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=6
+    ),
+    seed=st.integers(0, 10**6),
+)
+def test_svd_keeps_the_weighted_mean_of_the_updates(clients: list[tuple[int, int, float]], seed: int) -> None:
+    updates = [_update(r, seed + k, samples=n, fraction=f) for k, (r, n, f) in enumerate(clients)]
+    merged = SvdAggregator().aggregate(_adapter(4, seed - 1), updates)
+    assert merged.rank <= sum(r for r, _, _ in clients)
+    for layer in LAYERS:
+        expected = _mean(updates, layer)
+        np.testing.assert_allclose(_dense(merged, layer), expected, atol=1e-5 * float(np.linalg.norm(expected)))
+
+
+def test_equal_clients_do_not_raise_the_rank() -> None:
+    update = _update(3, 1)
+    merged = SvdAggregator().aggregate(_adapter(3, 9), [update, update, update])
+    assert merged.rank == 3
+    for layer in LAYERS:
+        np.testing.assert_allclose(_dense(merged, layer), _dense(update.adapter, layer), atol=1e-5)
+
+
+def test_the_rank_is_at_most_the_smallest_width_of_the_widest_layer() -> None:
+    merged = SvdAggregator().aggregate(_adapter(4, 0), [_update(6, k) for k in range(4)])
+    assert merged.rank == 10  # layer a is 12 x 10, layer b 7 x 16
+
+
+def test_updates_that_are_zero_leave_an_adapter_that_can_be_handed_out() -> None:
+    zero = _adapter(2, 0)
+    zero = Adapter(2, ALPHA, {n: 0 * a if ".lora_B" in n else a for n, a in zero.tensors.items()})
+    merged = SvdAggregator().aggregate(zero, [Update(zero, 5, 1.0, 1.0, 1.0)])
+    assert merged.rank == 1
+    assert all(not _dense(merged, layer).any() for layer in LAYERS)
+    started = SvdAggregator().redistribute(merged, 4, seed=1)
+    assert all(started.tensors[f"{layer}.lora_A.weight"].any(axis=1).all() for layer in LAYERS)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_a_cut_is_the_best_approximation_of_its_rank(rank: int) -> None:
+    current = SvdAggregator().aggregate(_adapter(4, 0), [_update(4, k) for k in range(3)])
+    cut = SvdAggregator().redistribute(current, rank, seed=0)
+    assert cut.rank == rank
+    for layer in LAYERS:
+        full = _dense(current, layer)
+        u, s, vt = np.linalg.svd(full)
+        np.testing.assert_allclose(_dense(cut, layer), (u[:, :rank] * s[:rank]) @ vt[:rank], atol=1e-4)
+        error = np.linalg.norm(_dense(cut, layer) - full)
+        assert error == pytest.approx(np.sqrt(np.sum(s[rank:] ** 2)), rel=1e-4, abs=1e-4)
+
+
+def test_a_higher_rank_changes_nothing_and_can_learn() -> None:
+    current = _adapter(3, 0)
+    wide = SvdAggregator().redistribute(current, 6, seed=1)
+    for layer in LAYERS:
+        np.testing.assert_allclose(_dense(wide, layer), _dense(current, layer), atol=1e-5)
+        assert not wide.tensors[f"{layer}.lora_B.weight"][:, 3:].any()
+        new = wide.tensors[f"{layer}.lora_A.weight"][3:]
+        assert new.any(axis=1).all()  # B's gradient is A times the data, so B can leave zero
+        assert np.abs(new).max() <= LAYERS[layer][1] ** -0.5
+    again, other = (SvdAggregator().redistribute(current, 6, seed=s) for s in (1, 2))
+    assert all(np.array_equal(wide.tensors[n], again.tensors[n]) for n in wide.tensors)
+    assert not np.array_equal(wide.tensors["a.lora_A.weight"], other.tensors["a.lora_A.weight"])
+
+
+def test_the_own_rank_is_handed_out_unchanged() -> None:
+    current = _adapter(3, 0)
+    assert SvdAggregator().redistribute(current, 3, seed=1) is current
+    assert FedAvg().redistribute(current, 3, seed=1) is current
+
+
+def test_fedavg_averages_the_factors_by_weight() -> None:
+    updates = [_update(3, 1, samples=30), _update(3, 2, samples=20, fraction=0.5)]
+    merged = FedAvg().aggregate(_adapter(3, 0), updates)
+    for name in merged.tensors:
+        expected = 0.75 * updates[0].adapter.tensors[name] + 0.25 * updates[1].adapter.tensors[name]
+        np.testing.assert_allclose(merged.tensors[name], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(AGGREGATORS))
+def test_heads_are_averaged_alike_and_types_are_kept(name: str) -> None:
+    updates = [_update(3, 1, samples=30), _update(3, 2, samples=10)]
+    merged = AGGREGATORS[name]().aggregate(_adapter(3, 0), updates)
+    expected = 0.75 * updates[0].adapter.tensors["head.weight"] + 0.25 * updates[1].adapter.tensors["head.weight"]
+    np.testing.assert_allclose(merged.tensors["head.weight"], expected, atol=1e-6)
+    assert all(array.dtype == np.float32 for array in merged.tensors.values())
+    assert merged.alpha == ALPHA
+
+
+def test_fedavg_refuses_unequal_ranks() -> None:
+    with pytest.raises(TrainingError, match=r'fedavg: the adapters have ranks \[2, 3\].*"svd"'):
+        FedAvg().aggregate(_adapter(3, 0), [_update(3, 1), _update(2, 2)])
+    with pytest.raises(TrainingError, match="asked to train rank 2, but the global adapter has rank 3"):
+        FedAvg().redistribute(_adapter(3, 0), 2, seed=0)
+
+
+@pytest.mark.parametrize("name", sorted(AGGREGATORS))
+def test_updates_of_another_model_or_without_weight_are_refused(name: str) -> None:
+    aggregator, other = AGGREGATORS[name](), _update(3, 1)
+    fewer = Adapter(3, ALPHA, {n: a for n, a in other.adapter.tensors.items() if not n.startswith("b.")})
+    with pytest.raises(TrainingError, match=r"differ in 'b\.lora_A\.weight'"):
+        aggregator.aggregate(_adapter(3, 0), [Update(fewer, 1, 1.0, 1.0, 1.0)])
+    with pytest.raises(TrainingError, match="one must be positive"):
+        aggregator.aggregate(_adapter(3, 0), [_update(3, 1, fraction=0.0)])
+
+
+def test_weights_are_samples_times_fraction() -> None:
+    updates = [_update(2, 0, samples=10), _update(2, 1, samples=40, fraction=0.75)]
+    assert client_weights(updates).tolist() == [0.25, 0.75]
+
+
+def test_decompose_agrees_with_numpy_on_the_dense_product() -> None:
+    rng = stream(0, "factors")
+    left, right = rng.normal(size=(12, 4)), rng.normal(size=(4, 9))
+    u, s, vt = decompose(left, right)
+    np.testing.assert_allclose(s, np.linalg.svd(left @ right, compute_uv=False)[:4])
+    np.testing.assert_allclose((u * s) @ vt, left @ right, atol=1e-12)
+    assert (vt[np.arange(4), np.abs(vt).argmax(axis=1)] > 0).all()
+
+
+def test_stable_rank_of_known_spectra() -> None:
+    def of(spectrum: list[float]) -> float:
+        a = np.eye(4, 6, dtype=np.float32)[: len(spectrum)]
+        b = (np.eye(5, 4) * np.array([*spectrum, *[0.0] * (4 - len(spectrum))]))[:, : len(spectrum)]
+        return stable_rank(Adapter(len(spectrum), 1.0, {"x.lora_A.weight": a, "x.lora_B.weight": b.astype(np.float32)}))
+
+    assert of([2.0, 2.0, 2.0]) == pytest.approx(3)
+    assert of([2.0, 1.0]) == pytest.approx(1.25)
+    assert of([0.0, 0.0]) == 0.0
+
+
+def test_factors_carry_the_scale() -> None:
+    adapter = _adapter(4, 0)
+    assert adapted_layers(adapter) == ["a", "b"]
+    left, right = factors(adapter, "a")
+    np.testing.assert_allclose(left @ right, _dense(adapter, "a"))

@@ -1,0 +1,92 @@
+"""RoadViT: its shipped weights, its shape, its read-out, and the errors around the weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from iovsim.errors import TrainingError
+from iovsim.learning.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, build, head_tensors, to_input, untrained
+from iovsim.rng import stream
+
+
+def _pictures(n: int) -> torch.Tensor:
+    return to_input(stream(0, "pictures").integers(0, 256, (n, 32, 32, 3), dtype=np.uint8))
+
+
+def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
+    assert WEIGHTS.stat().st_size < 8 * 2**20
+    with safe_open(WEIGHTS, framework="numpy") as file:
+        assert set(file.metadata()) >= {"seed", "steps", "images", "script_version"}
+        assert not any(name.startswith("head.") for name in file.keys())  # noqa: SIM118  (not a mapping)
+
+
+def test_the_model_gives_finite_logits_for_every_class() -> None:
+    logits = build(43, seed=0)(_pictures(3))
+    assert logits.shape == (3, 43)
+    assert torch.isfinite(logits).all()
+
+
+def test_leaving_out_unread_tokens_in_the_last_block_changes_nothing() -> None:
+    model, x = build(5, seed=0), _pictures(4)
+    with torch.inference_mode():
+        tokens = model.embed(x)
+        assert tokens.shape == (4, TOKENS, 128)
+        for block in model.blocks:
+            tokens = block(tokens)
+        assert torch.allclose(model.norm(tokens[:, 0]), model.features(x), atol=1e-5)
+    assert len(model.blocks) == DEPTH
+
+
+def test_attention_equals_torchs_own() -> None:
+    attention, x = (
+        build(5, seed=0).get_submodule("blocks.2.attention"),
+        torch.randn(3, TOKENS, 128, generator=torch.Generator()),
+    )
+    assert isinstance(attention, Attention)
+    with torch.inference_mode():
+        q, k, v = (
+            f(x).view(3, TOKENS, 4, 32).transpose(1, 2) for f in (attention.query, attention.key, attention.value)
+        )
+        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        expected = attention.output(mixed.transpose(1, 2).reshape(3, TOKENS, 128))
+        assert torch.allclose(attention(x, TOKENS), expected, atol=1e-5)
+
+
+def test_the_head_is_drawn_by_seed() -> None:
+    first, again, other = (build(7, seed=s).head.weight for s in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert np.abs(head_tensors(7, 3)["weight"]).max() <= 128**-0.5
+
+
+def test_random_weights_are_drawn_by_seed() -> None:
+    a, b, c = (untrained(3, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["position"], c["position"])
+
+
+def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"none\.safetensors: the weights file is missing"):
+        build(3, 0, tmp_path / "none.safetensors")
+
+
+def test_a_damaged_weights_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"not weights")
+    with pytest.raises(TrainingError, match=r"bad\.safetensors: not a readable safetensors file"):
+        build(3, 0, path)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    state = load_file(WEIGHTS)
+    state["cls"] = torch.zeros(1, 1, 64)
+    save_file(state, path)
+    with pytest.raises(TrainingError, match=r"other\.safetensors: does not fit this RoadViT"):
+        build(3, 0, path)
