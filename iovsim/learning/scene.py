@@ -49,7 +49,6 @@ def photograph(
     that always asks for the same n gets image i independent of the other images.
     """
     n = len(templates)
-
     draw = _Draws(n, rng)
     brightness = torch.tensor([c.brightness for c in climates])
     warmth = torch.tensor([c.warmth for c in climates])
@@ -58,12 +57,9 @@ def photograph(
     bounds = np.cumsum([c.weather for c in climates], axis=1)
     weather = torch.from_numpy((rng.random((n, 1)) * bounds[:, -1:] > bounds[:, :-1]).sum(axis=1))
 
-    covered = torch.cat(
-        (templates[:, :3] * templates[:, 3:], templates[:, 3:]), dim=1
-    )  # else edges bleed into the scene
-    sign = functional.grid_sample(
-        covered, _poses(draw, strength), mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+    # Colours times coverage, else the plate's surroundings bleed into the scene where edges are mixed.
+    covered = torch.cat((templates[:, :3] * templates[:, 3:], templates[:, 3:]), dim=1)
+    sign = functional.grid_sample(covered, _poses(draw, strength), align_corners=False)  # bilinear, zero outside
     sign = functional.avg_pool2d(sign, 2)
     colour, cover = sign[:, :3], sign[:, 3:]
     colour = colour * (1 + 0.15 * draw.normal(3, 1, 1)).clamp(0.6, 1.4) + 0.04 * draw.normal(3, 1, 1) * cover
@@ -105,9 +101,8 @@ def _backgrounds(draw: _Draws, clutter: Tensor, backdrop: Tensor) -> Tensor:
     axis = torch.arange(SIDE) / SIDE
     horizon = torch.sigmoid((draw.uniform(0, 1.5, 1, 1, 1) - axis.view(1, 1, -1, 1)) * 24)
     scene = scene + horizon * draw.uniform(-0.3, 0.5, 1, 1, 1)
-    post = (
-        (axis.view(1, 1, 1, -1) - draw.uniform(0.0, 1.0, 1, 1, 1)).abs() < draw.uniform(-0.05, 0.08, 1, 1, 1)
-    ).float()
+    from_post = (axis.view(1, 1, 1, -1) - draw.uniform(0.0, 1.0, 1, 1, 1)).abs()
+    post = (from_post < draw.uniform(-0.05, 0.08, 1, 1, 1)).float()
     return scene * (1 - post) + post * draw.uniform(0.1, 0.8, 1, 1, 1)
 
 
