@@ -19,6 +19,7 @@ SHOWN = (
     "energy_j",
     "energy_per_update_j",
     "wasted_share",
+    "overrun_j",
     "delivered_jobs",
     "lost_jobs",
     "latency_s",
@@ -29,6 +30,7 @@ TITLES = {
     "energy_j": "Energy",
     "energy_per_update_j": "Energy per update",
     "wasted_share": "Wasted energy",
+    "overrun_j": "Energy above budget",
     "delivered_jobs": "Delivered jobs",
     "lost_jobs": "Lost jobs",
     "latency_s": "Mean job latency",
@@ -80,9 +82,9 @@ def _panels(result: Comparison, runs: Sequence[Run], note: str, differences: boo
                 _draw(axes, y, row.value, list(row.by_seed.values()), factor, look)
         if differences:
             axes.axvline(0.0, color="0.4", linewidth=0.8, linestyle="--")
-        better = "\u2192 better" if base.metric.better == "higher" else "\u2190 better"
+        better = "→ better" if base.metric.better == "higher" else "← better"
         axes.set_title(f"{TITLES[metric]}\n{task}" if task else TITLES[metric])
-        axes.set_xlabel(f"{'difference, ' if differences else ''}{unit}  ({better})")
+        axes.set_xlabel(f"{'Δ ' if differences else ''}{unit} ({better})")
         axes.set_yticks(range(len(policies)), policies if place % COLUMNS == 0 else [""] * len(policies))
         axes.set_ylim(len(policies) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")

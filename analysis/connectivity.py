@@ -11,7 +11,7 @@ from scipy import stats
 from iovsim.domain import ContactEnd, FloatArray
 from iovsim.results import Run
 
-from .style import BLUE, ONE_COLUMN_IN, TWO_COLUMNS_IN, VERMILLION, empty, new_figure, styled, time_scale
+from .style import BLUE, ONE_COLUMN_IN, TWO_COLUMNS_IN, VERMILLION, empty, legend_above, new_figure, styled, time_scale
 
 
 @styled
@@ -83,5 +83,5 @@ def connected_over_time(run: Run) -> Figure:
     axes.fill_between(time, table["connected"], step="post", color=BLUE, alpha=0.15, linewidth=0)
     share = float(table["connected"].sum() / max(table["vehicles"].sum(), 1))
     axes.set(xlabel=f"Simulated time ({unit})", ylim=(0, None), title=f"{share:.0%} of vehicle time connected")
-    figure.legend(loc="outside upper center", ncols=2)
+    legend_above(figure, axes)
     return figure

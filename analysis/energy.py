@@ -22,6 +22,7 @@ from .style import (
     VERMILLION,
     empty,
     energy_scale,
+    legend_above,
     new_figure,
     policies,
     styled,
@@ -66,18 +67,18 @@ def over_time(run: Run) -> Figure:
     axes.step(time_s * time_factor, base, where="post", color=BLACK, linewidth=0.8)
     axes.set(xlabel=f"Simulated time ({time_unit})", ylabel=f"Energy spent so far ({unit})", ylim=(0, None))
     axes.margins(x=0)
-    figure.legend(loc="outside upper center", ncols=3)
+    legend_above(figure, axes)
     return figure
 
 
 @styled
 def by_rsu(run: Run) -> Figure:
-    """Energy spent for each RSU, stacked by cause; the largest first."""
+    """Energy spent for each RSU, stacked by cause; the largest first, those beyond `LISTED_RSUS` by their mean."""
     sums = run.table("energy").pivot_table(index="rsu", columns="cause", values="energy_j", aggfunc="sum", fill_value=0)
     sums = sums.loc[sums.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     others = len(sums) - LISTED_RSUS
     if others > 0:
-        rest = sums.iloc[LISTED_RSUS:].sum().to_frame(f"{others} others").T
+        rest = sums.iloc[LISTED_RSUS:].mean().to_frame(f"mean of {others} others").T
         sums = pd.concat([sums.iloc[:LISTED_RSUS], rest])
     figure, (axes,) = new_figure(
         [run],
@@ -89,7 +90,7 @@ def by_rsu(run: Run) -> Figure:
         empty(axes, "no energy was spent")
         return figure
     _stack(axes, [str(name) for name in sums.index], sums)
-    figure.legend(loc="outside upper center", ncols=3)
+    legend_above(figure, axes)
     return figure
 
 
@@ -107,7 +108,7 @@ def by_policy(runs: Sequence[Run]) -> Figure:
         runs,
         width_in=ONE_COLUMN_IN,
         height_in=1.4 + 0.28 * max(len(groups), 2),
-        note="Vehicles and RSUs; mean over seeds. Whisker: 95 % t interval of the total; dots: seeds.",
+        note="Vehicles and RSUs; mean over seeds. Whisker: 95 % t interval of the total.",
     )
     factor = _stack(axes, list(groups), sums)
     for place, group in enumerate(groups.values()):
@@ -115,8 +116,7 @@ def by_policy(runs: Sequence[Run]) -> Figure:
         found = interval(totals)
         if found and found.half is not None:
             axes.errorbar(found.mean, place, xerr=found.half, color=BLACK, capsize=3, linewidth=1)
-        axes.plot(totals, [place] * len(totals), "o", color="white", markeredgecolor=BLACK, markersize=3.5, zorder=5)
-    figure.legend(loc="outside upper center", ncols=3)
+    legend_above(figure, axes)
     return figure
 
 
@@ -139,7 +139,7 @@ def _stack(axes: Axes, names: Sequence[str], sums: pd.DataFrame) -> float:
         )
         base = base + part
     axes.set_yticks(range(len(sums)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(sums) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"Energy ({unit})")
     return factor
@@ -168,8 +168,8 @@ def against_budget(run: Run) -> Figure:
         mine = sums.loc[task] * factor
         time_factor, time_unit = time_scale(float(mine.index.min()), float(mine.index.max()))
         time = mine.index.to_numpy(dtype=np.float64) * time_factor
-        axes.step(time, mine["energy_budget_j"], where="post", color=BLACK, linestyle="--", label="budget")
-        axes.step(time, mine["estimated_j"], where="post", color="0.5", linestyle=":", label="estimated")
+        axes.plot(time, mine["energy_budget_j"], color=BLACK, linestyle="--", label="budget")
+        axes.plot(time, mine["estimated_j"], color="0.5", linestyle=":", label="estimated")
         axes.plot(time, mine["energy_j"], color=BLUE, marker="o", markersize=2.5, linewidth=0.9, label="used")
         over = mine["overrun_j"].to_numpy() > 0
         axes.bar(
@@ -183,8 +183,7 @@ def against_budget(run: Run) -> Figure:
             label="overrun",
         )
         axes.set(xlabel=f"Start of the round, simulated time ({time_unit})", ylim=(0, None))
-    if panels[0].get_legend_handles_labels()[0]:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    legend_above(figure, panels[0])
     return figure
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from iovsim.domain import FloatArray, JobStatus, LossReason
 from iovsim.results import Run
 
-from .style import BLACK, ONE_COLUMN_IN, TWO_COLUMNS_IN, empty, looks, new_figure, policies, styled, tasks
+from .style import BLACK, ONE_COLUMN_IN, TWO_COLUMNS_IN, empty, legend_above, looks, new_figure, policies, styled, tasks
 
 _SPREAD = "Bar: mean over seeds; whisker: lowest to highest seed."
 
@@ -28,14 +28,14 @@ def outcomes(runs: Sequence[Run]) -> Figure:
     }
     seen = [name for name in order if any(name in frame.columns for frame in counts.values())]
     figure, (axes,) = new_figure(
-        runs, width_in=ONE_COLUMN_IN, height_in=1.3 + 0.14 * max(len(seen), 2) * (len(counts) + 0.6), note=_note(runs)
+        runs, width_in=ONE_COLUMN_IN, height_in=1.2 + max(len(seen), 2) * (0.15 + 0.1 * len(counts)), note=_note(runs)
     )
     if seen:
         _bars(axes, seen, {policy: _columns(frame, seen) for policy, frame in counts.items()}, horizontal=True)
-        axes.set_xlabel("Jobs per run (count)")
+        legend_above(figure, axes)
     else:
         empty(axes, "no jobs")
-    figure.legend(loc="outside upper center", ncols=min(len(counts), 3))
+    axes.set_xlabel("Jobs per run (count)")
     return figure
 
 
@@ -58,9 +58,7 @@ def ranks(runs: Sequence[Run]) -> Figure:
             _bars(axes, [str(rank) for rank in seen], columns, horizontal=False)
         else:
             empty(axes, "no jobs")
-    handles = panels[0].get_legend_handles_labels()
-    if handles[0]:
-        figure.legend(*handles, loc="outside upper center", ncols=min(len(groups), 4))
+    legend_above(figure, panels[0])
     return figure
 
 
@@ -109,7 +107,7 @@ def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], ho
             axes.bar(place, mean, width=thick, yerr=spread, **shared)
     if horizontal:
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
     else:
         axes.set_xticks(range(len(names)), names)

@@ -20,6 +20,7 @@ from .style import (
     empty,
     energy_scale,
     held,
+    legend_above,
     looks,
     new_figure,
     policies,
@@ -27,8 +28,6 @@ from .style import (
     tasks,
     time_scale,
 )
-
-_BAND = "Line: mean over seeds; band: lowest to highest seed."
 
 
 @styled
@@ -66,29 +65,30 @@ def _curve(run: Run, task: str) -> tuple[FloatArray, FloatArray]:
 def _panels(runs: Sequence[Run], curves: dict[tuple[Path, str], tuple[FloatArray, FloatArray]], label: str) -> Figure:
     names, groups = tasks(runs), policies(runs)
     several = any(len(group) > 1 for group in groups.values())
-    note = f"{_BAND} " if several else ""
+    note = (
+        " Line: mean over seeds; band: lowest to highest seed; lines end where the first seed ends." if several else ""
+    )
     figure, panels = new_figure(
         runs,
         1,
         max(len(names), 1),
         TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN,
         2.7,
-        note=f"{note}An adapter's accuracy holds until the next merge; lines end where the first seed ends.",
+        note=f"An adapter's accuracy holds until the next merge.{note}",
     )
     for axes, task in zip(panels, names, strict=False):
-        for (policy, group), look in zip(groups.items(), looks(list(groups)).values(), strict=True):
-            found = [curves[run.path, task] for run in group]
-            _draw(axes, [curve for curve in found if len(curve[0])], policy, look)
+        for i, (policy, look) in enumerate(looks(list(groups)).items()):
+            found = [curves[run.path, task] for run in groups[policy]]
+            _draw(axes, [curve for curve in found if len(curve[0])], policy, look, i)
         axes.set(title=task, xlabel=label, ylabel="Held-out accuracy (share)")
         if not axes.lines:
             empty(axes, "no evaluations")
-    if panels[0].lines:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(groups), 4))
+    legend_above(figure, panels[0])
     return figure
 
 
-def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: str, look: Look) -> None:
-    """Mean and range of step curves, on the union of their places, as far as all of them reach."""
+def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: str, look: Look, place: int) -> None:
+    """Mean and range of step curves as far as all of them reach; markers of different policies (`place`) alternate."""
     if not curves:
         return
     first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
@@ -103,7 +103,7 @@ def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: s
         color=look.color,
         linestyle=look.line,
         marker=look.marker,
-        markevery=every,
+        markevery=(place % every, every),
         drawstyle="steps-post",
         label=label,
     )
@@ -125,15 +125,16 @@ def accuracy_of_vehicles(runs: Sequence[Run]) -> Figure:
         note="Merged adapter on each vehicle's own held-out samples, last evaluation; vehicles of all seeds together.",
     )
     for axes, task in zip(panels, names, strict=False):
-        for (policy, group), look in zip(groups.items(), looks(list(groups)).values(), strict=True):
-            own = np.sort(np.concatenate([_own_accuracy(run, task) for run in group]))
-            if len(own):
-                axes.ecdf(own, color=look.color, linestyle=look.line, label=f"{policy} (n = {len(own)})")
-        axes.set(title=task, xlabel="Accuracy on the vehicle's own data (share)", ylabel="Share of vehicles")
-        if axes.lines:
-            axes.legend(loc="upper left")
-        else:
+        own = {policy: np.sort(np.concatenate([_own_accuracy(run, task) for run in g])) for policy, g in groups.items()}
+        for (policy, accuracy), look in zip(own.items(), looks(list(own)).values(), strict=True):
+            if len(accuracy):
+                axes.ecdf(accuracy, color=look.color, linestyle=look.line, label=policy)
+        counts = sorted({len(accuracy) for accuracy in own.values()})
+        axes.set_title(f"{task}, n = {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))}")
+        axes.set(xlabel="Accuracy on the vehicle's own data (share)", ylabel="Share of vehicles at or below")
+        if not axes.lines:
             empty(axes, "no evaluations by vehicle")
+    legend_above(figure, panels[0])
     return figure
 
 

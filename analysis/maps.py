@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator
 
 from iovsim.domain import FloatArray
 from iovsim.results import Run
@@ -34,6 +35,7 @@ def city_map(run: Run) -> Figure:
     axes.grid(visible=False)
     axes.add_collection(PolyCollection(_outlines(shapes, "building"), facecolor="0.88", edgecolor="none", zorder=1))
     axes.add_collection(LineCollection(_outlines(shapes, "road"), color="0.6", linewidth=0.5, zorder=3))
+    density = density[density["vehicle_s"] > 0]
     if len(density):
         _draw_density(figure, axes, density)
     sites = list(zip(rsus["rsu"], rsus["x_m"], rsus["y_m"], rsus["range_m"], strict=True))
@@ -75,7 +77,6 @@ def _draw_density(figure: Figure, axes: Axes, density: pd.DataFrame) -> None:
     column, line = (np.rint((v - v.min()) / cell_m).astype(np.int64) for v in (x, y))
     image = np.full((line.max() + 1, column.max() + 1), np.nan)
     image[line, column] = density["vehicle_s"].to_numpy(dtype=np.float64)
-    image[image <= 0] = np.nan
     drawn = axes.imshow(
         image,
         origin="lower",
@@ -86,7 +87,8 @@ def _draw_density(figure: Figure, axes: Axes, density: pd.DataFrame) -> None:
         alpha=0.9,
         extent=(x.min() - cell_m / 2, x.max() + cell_m / 2, y.min() - cell_m / 2, y.max() + cell_m / 2),
     )
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02, format="{x:g}", ticks=LogLocator(subs=(1.0, 2.0, 5.0)))
+    bar.minorticks_off()
     bar.set_label(f"Vehicle time per {cell_m:g} m cell (s)")
     bar.outline.set_linewidth(0.4)
 

@@ -121,7 +121,11 @@ def new_figure(
     """An empty figure with its caption (`note`, then where the runs come from) and its axes row by row."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    lines = [line for text in (note, provenance(runs)) for line in textwrap.wrap(text, int(width_in * 22))]
+    lines = [
+        line
+        for text in (note, provenance(runs))
+        for line in textwrap.wrap(text, int(width_in * 22), break_on_hyphens=False)
+    ]
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=5.5, color="0.3")
     return figure, list(grid.flat)
 
@@ -131,16 +135,14 @@ def provenance(runs: Sequence[Run]) -> str:
     manifests = [run.manifest for run in runs]
     hashes = list(dict.fromkeys(m.world_hash[:8] for m in manifests))
     seeds = sorted({m.seed for m in manifests})
-    charges = dict.fromkeys(
-        f"{task}: charged as {charge.charged}, trained: {charge.trained}"
-        for m in manifests
-        for task, charge in sorted(m.charge_as.items())
-    )
+    charged: dict[str, list[str]] = {}
+    for task, charge in sorted({(task, charge) for m in manifests for task, charge in m.charge_as.items()}, key=str):
+        charged.setdefault(f"charged as {charge.charged}, trained: {charge.trained}", []).append(task)
     listed = ", ".join(hashes[:4]) + (", ..." if len(hashes) > 4 else "")
     parts = [
         f"World {manifests[0].world} ({listed})",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}",
-        *charges,
+        *(f"{', '.join(names)}: {models}" for models, names in charged.items()),
     ]
     return "; ".join(parts) + "."
 
@@ -178,6 +180,17 @@ def empty(axes: Axes, reason: str) -> None:
     axes.text(0.5, 0.5, reason, ha="center", va="center", transform=axes.transAxes, color="0.4")
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """One legend for the whole figure, from `axes`, in as many columns as fit; the figure grows with its lines."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    entry_in = (45 + 4.7 * max(len(label) for label in labels)) / 72  # handle and gaps, then letters of 7.5 pt
+    columns = min(max(int(figure.get_figwidth() / entry_in), 1), len(labels))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    figure.set_figheight(figure.get_figheight() + 0.16 * (-(-len(labels) // columns) - 1))
 
 
 def held(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

@@ -188,6 +188,10 @@ def _cell(name: str, column: Column, value: object) -> Cell:
     plain = item() if callable(item) else value
     match column.type:
         case ColumnType.TEXT if isinstance(plain, str):
+            if column.choices and plain not in column.choices:
+                raise ValueError(
+                    f"table {name!r}, column {column.name!r}: {str(plain)!r}, {near_match(plain, column.choices)}"
+                )
             return str(plain)
         case ColumnType.FLAG if isinstance(plain, bool):
             return plain

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 import pyarrow as pa
 
+from iovsim.domain import ContactEnd, JobStatus, LossReason, PhaseKind
 from iovsim.errors import near_match
 
 
@@ -31,13 +32,17 @@ ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `unit` is "" for names and flags, "1" for pure numbers; a nullable REAL holds null for "none"."""
+    """One column. `unit` is "" for names and flags, "1" for pure numbers; a nullable REAL holds null for "none".
+
+    `choices`, if any, are the only texts allowed.
+    """
 
     name: str
     type: ColumnType
     unit: str
     meaning: str
     nullable: bool = False
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ def table(name: str) -> Table:
 
 def _text(name: str, meaning: str) -> Column:
     return Column(name, ColumnType.TEXT, "", meaning)
+
+
+def _one_of(name: str, choices: Iterable[str], meaning: str) -> Column:
+    return Column(name, ColumnType.TEXT, "", meaning, choices=tuple(str(choice) for choice in choices))
 
 
 def _count(name: str, meaning: str) -> Column:
@@ -124,8 +133,8 @@ _DECLARED = (
             _real("power_w", "W", "power the vehicle radiates while it sends"),
             _real("start_s", "s", "start of the job, simulated time"),
             _real("end_s", "s", "end of the job, or the horizon if it was still in flight"),
-            _text("status", "how it ended (iovsim.domain.JobStatus)"),
-            _text("reason", "what broke it off (iovsim.domain.LossReason)"),
+            _one_of("status", JobStatus, "how it ended (iovsim.domain.JobStatus)"),
+            _one_of("reason", LossReason, "what broke it off (iovsim.domain.LossReason)"),
             _real("distance_m", "m", "distance to the RSU when the job was planned"),
             _maybe("forecast_residual_s", "s", "forecast of the rest of the contact at the start; null if unbounded"),
             _real("true_residual_s", "s", "what the rest of the contact really was"),
@@ -142,7 +151,7 @@ _DECLARED = (
         "one stretch of one job",
         (
             _count("job", "number of the job"),
-            _text("phase", "what it did (iovsim.domain.PhaseKind)"),
+            _one_of("phase", PhaseKind, "what it did (iovsim.domain.PhaseKind)"),
             _real("start_s", "s", "start, simulated time"),
             _real("end_s", "s", "end"),
             Column("completed", ColumnType.FLAG, "", "whether the phase reached its end"),
@@ -156,12 +165,12 @@ _DECLARED = (
         "one entry of the energy ledger; the entries add up to all energy of the run",
         (
             _real("time_s", "s", "when the energy was booked, simulated time"),
-            _text("owner", "who spent it: vehicle or rsu"),
+            _one_of("owner", ("vehicle", "rsu"), "who spent it"),
             _text("rsu", "the RSU it was spent for"),
             _text("vehicle", "the vehicle it was spent for; empty if for none"),
             _text("task", "the task it was spent for; empty if for none"),
-            _text("phase", "in which phase (iovsim.domain.PhaseKind); empty outside of jobs"),
-            _text("cause", "why: downlink, compute, uplink, waiting, or wasted where the job was lost"),
+            _one_of("phase", ("", *PhaseKind), "in which phase (iovsim.domain.PhaseKind); empty outside of jobs"),
+            _one_of("cause", (*PhaseKind, "wasted"), "why: what the job did, or wasted where it was lost"),
             _real("energy_j", "J", "the energy"),
         ),
     ),
@@ -171,7 +180,7 @@ _DECLARED = (
         (
             _real("time_s", "s", "when the adapter came into force, simulated time"),
             _count("merge", "number of the merge, 0 before the first"),
-            _text("scope", "global: the task's held-out set; vehicle: one vehicle's own held-out samples"),
+            _one_of("scope", ("global", "vehicle"), "the task's held-out set, or one vehicle's own held-out samples"),
             _text("task", "the task"),
             _text("vehicle", "the vehicle; empty for scope global"),
             _count("samples", "size of the held-out set"),
@@ -203,7 +212,7 @@ _DECLARED = (
             _text("rsu", "the RSU"),
             _real("start_s", "s", "start, simulated time"),
             _real("end_s", "s", "end"),
-            _text("end", "why it ended (iovsim.domain.ContactEnd)"),
+            _one_of("end", ContactEnd, "why it ended (iovsim.domain.ContactEnd)"),
             _real("distance_min_m", "m", "smallest distance to the RSU"),
             _real("mean_gain_db", "dB", "mean of the gain without small-scale fading, averaged in dB"),
             _real("los_share", "1", "share of the time in line of sight"),
@@ -255,7 +264,7 @@ _DECLARED = (
         "shapes",
         "one corner of one line or outline of the map, in order",
         (
-            _text("kind", "road or building"),
+            _one_of("kind", ("road", "building"), "what is drawn"),
             _count("shape", "number of the road or building"),
             _count("point", "number of the corner"),
             _real("x_m", "m", "east coordinate"),

@@ -29,4 +29,7 @@ def manifest() -> Manifest:
 @pytest.fixture
 def row_of() -> dict[str, dict[str, object]]:
     """By table: a row that fits."""
-    return {name: {c.name: SAMPLES[c.type] for c in declared.columns} for name, declared in TABLES.items()}
+    return {
+        name: {c.name: c.choices[-1] if c.choices else SAMPLES[c.type] for c in declared.columns}
+        for name, declared in TABLES.items()
+    }

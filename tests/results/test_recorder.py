@@ -88,6 +88,16 @@ def test_whole_and_flag_columns_take_nothing_else(tmp_path: Path, row_of: Rows) 
     made.discard()
 
 
+def test_a_text_outside_its_choices_is_named(tmp_path: Path, row_of: Rows) -> None:
+    made = Recorder(tmp_path)
+    message = re.escape("table 'jobs', column 'status': 'lost_uplnk', did you mean 'lost_uplink'?")
+    with pytest.raises(ValueError, match=message):
+        made.add("jobs", **row_of["jobs"] | {"status": "lost_uplnk"})
+    with pytest.raises(ValueError, match=message):
+        made.add_frame("jobs", pd.DataFrame([row_of["jobs"] | {"status": "lost_uplnk"}]))
+    made.discard()
+
+
 def test_missing_columns_and_unknown_tables_are_named(tmp_path: Path) -> None:
     made = Recorder(tmp_path)
     with pytest.raises(ValueError, match="table 'rsus': missing columns: height_m, range_m, x_m, y_m"):
