@@ -203,6 +203,8 @@ def held(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
 @styled
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Writes `<name>.png` (300 dpi) and `<name>.pdf`; equal figures give equal bytes. Raises `ResultsError`."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # keeps the places just found, for both files
     written = []
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "ModDate": None})):
         buffer = io.BytesIO()

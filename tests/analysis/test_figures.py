@@ -1,0 +1,323 @@
+"""Figures show what the tables hold: every axis with its unit, every policy, cause and interval, and the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from iovsim.analysis import comparison, connectivity, energy, jobs, learning, maps, style
+from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, draw_all
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from PIL import Image
+
+from iovsim.errors import ResultsError
+from iovsim.results import METRICS, TABLES, Run, compare
+
+MakeRun = Callable[..., Run]
+POLICIES = ["random", "energy-aware"]
+UNIT = re.compile(r"\((s|min|h|m|J|kJ|MJ|count|share)\)$|^Δ? ?(share|count|J|kJ|MJ|s) \([←→] better\)$")
+PURE = re.compile(r"^(LoRA rank|Share (of|that) .*)$")
+
+
+def every_figure(runs: Sequence[Run]) -> dict[str, Figure]:
+    result = compare(runs)
+    figures = {name: draw(runs[0]) for name, draw in (OF_A_WORLD | OF_A_RUN).items()}
+    figures |= {name: draw(runs) for name, draw in OF_POLICIES.items()}
+    figures["energy_by_policy"] = energy.by_policy(runs)
+    figures["comparison"] = comparison.values(result, runs)
+    figures["differences"] = comparison.differences(result, runs)
+    return figures
+
+
+@pytest.fixture(scope="module")
+def figures(runs: list[Run]) -> dict[str, Figure]:
+    return every_figure(runs)
+
+
+def words(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def caption(figure: Figure) -> str:
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def test_every_axis_names_its_unit(figures: dict[str, Figure]) -> None:
+    labels = [
+        (name, label)
+        for name, figure in figures.items()
+        for axes in figure.axes
+        for label in (axes.get_xlabel(), axes.get_ylabel())
+        if label
+    ]
+    assert len(labels) > 2 * len(figures)
+    assert [(name, label) for name, label in labels if not (UNIT.search(label) or PURE.match(label))] == []
+
+
+def test_every_panel_has_a_label_on_both_axes_or_names_on_one(figures: dict[str, Figure]) -> None:
+    """The right panel of the contact times shares its neighbour's vertical axis."""
+    unlabelled = [
+        name
+        for name, figure in figures.items()
+        for axes in figure.axes
+        if axes.get_label() != "<colorbar>"
+        and not axes.get_ylabel()
+        and not all(re.fullmatch(r"[^\d.]*|rsu-.*", t.get_text()) for t in axes.get_yticklabels())
+    ]
+    assert unlabelled == ["contact_times"]
+
+
+def test_every_caption_says_where_the_figure_comes_from(figures: dict[str, Figure], runs: list[Run]) -> None:
+    for figure in figures.values():
+        text = caption(figure)
+        assert f"World toy-city ({runs[0].manifest.world_hash[:8]}" in text
+        assert re.search(r"seeds? 1(, 2, 3)?;", text)
+        assert "signs, weather: charged as vit-base-patch16-224, trained: roadvit." in text
+    assert all(run.manifest.world_hash[:8] in caption(figures["comparison"]) for run in runs)
+
+
+def test_every_spread_is_explained(figures: dict[str, Figure]) -> None:
+    assert "band: lowest to highest seed" in caption(figures["accuracy_over_time"])
+    assert "95 % t interval" in caption(figures["comparison"])
+    assert "Policy minus random, paired by seed" in caption(figures["differences"])
+    assert "whisker: lowest to highest seed" in caption(figures["job_outcomes"])
+    assert "95 % t interval of the total" in caption(figures["energy_by_policy"])
+
+
+def test_type_is_of_print_size_and_widths_are_those_of_a_paper(figures: dict[str, Figure]) -> None:
+    for figure in figures.values():
+        assert figure.get_figwidth() in (style.ONE_COLUMN_IN, style.TWO_COLUMNS_IN, 0.75 * style.TWO_COLUMNS_IN)
+        for axes in figure.axes:
+            assert axes.xaxis.label.get_fontsize() in (8, 9)
+
+
+def test_nothing_is_cut_off_or_overlaps_the_legend(figures: dict[str, Figure]) -> None:
+    """Axes with their labels, legends and captions lie within the figure, and no legend lies on an axes."""
+    for name, figure in figures.items():
+        figure.draw_without_rendering()
+        whole = figure.bbox
+        boxes = [axes.get_tightbbox() for axes in figure.axes]
+        for box in [b for b in boxes if b is not None] + [legend.get_window_extent() for legend in figure.legends]:
+            assert min(box.x0 - whole.x0, box.y0 - whole.y0, whole.x1 - box.x1, whole.y1 - box.y1) >= -1, name
+        for legend in figure.legends:
+            assert not any(legend.get_window_extent().overlaps(box) for box in boxes if box is not None), name
+
+
+def test_curves_have_a_line_and_a_band_for_each_policy(figures: dict[str, Figure], runs: list[Run]) -> None:
+    figure = figures["accuracy_over_time"]
+    assert words(figure) == [f"{policy} (3 seeds)" for policy in POLICIES]
+    for axes in figure.axes:
+        assert len(axes.lines) == len(axes.collections) == len(POLICIES)
+    ends = [
+        run.table("evaluations").query("scope == 'global' and task == 'signs' and merge == 10")["accuracy"].iloc[0]
+        for run in runs
+    ]
+    drawn = [np.asarray(line.get_ydata())[-1] for line in figure.axes[0].lines]
+    assert drawn == pytest.approx([np.mean(ends[:3]), np.mean(ends[3:])])
+
+
+def test_a_single_run_has_no_band(runs: list[Run]) -> None:
+    figure = learning.accuracy_over_time(runs[:1])
+    assert words(figure) == ["random"]
+    assert [len(axes.collections) for axes in figure.axes] == [0, 0]
+    assert "band" not in caption(figure)
+
+
+def test_energy_axis_is_what_the_ledger_had_booked_by_then(runs: list[Run]) -> None:
+    line = learning.accuracy_over_energy(runs[:1]).axes[0].lines[0]
+    ledger, table = runs[0].table("energy"), runs[0].table("evaluations")
+    times = table.query("scope == 'global' and task == 'signs'")["time_s"]
+    expected = [float(ledger.loc[ledger["time_s"] <= at, "energy_j"].sum()) / 1e3 for at in times]
+    assert np.asarray(line.get_xdata()) == pytest.approx(expected)
+
+
+def test_stacks_end_at_the_ledgers_total_and_know_every_cause(figures: dict[str, Figure], runs: list[Run]) -> None:
+    total_kj = float(runs[0].table("energy")["energy_j"].sum()) / 1e3
+    over_time, by_rsu = figures["energy_over_time"].axes[0], figures["energy_by_rsu"].axes[0]
+    assert np.asarray(over_time.lines[0].get_ydata())[-1] == pytest.approx(total_kj)
+    assert sum(patch.get_width() for bars in bars_of(by_rsu) for patch in bars) == pytest.approx(total_kj)
+    cause = next(c for c in TABLES["energy"].columns if c.name == "cause")
+    assert set(words(figures["energy_over_time"])) == set(style.CAUSE_LOOKS) == set(cause.choices)
+
+
+def bars_of(axes: Axes) -> list[BarContainer]:
+    return [c for c in axes.containers if isinstance(c, BarContainer)]
+
+
+def test_budget_figure_shows_budget_estimate_use_and_overrun(figures: dict[str, Figure], runs: list[Run]) -> None:
+    axes = figures["energy_budget"].axes[0]
+    assert words(figures["energy_budget"]) == ["budget", "estimated", "used", "overrun"]
+    used = np.asarray(axes.lines[2].get_ydata()).sum()
+    assert used == pytest.approx(runs[0].table("rounds").query("task == 'signs'")["energy_j"].sum())
+
+
+def test_comparison_shows_every_metric_policy_interval_and_seed(figures: dict[str, Figure]) -> None:
+    panels = figures["comparison"].axes
+    assert len(panels) == 2 * 2 + 7  # two metrics by task, seven of the whole run
+    assert set(comparison.SHOWN) <= set(METRICS)
+    assert set(comparison.SHOWN) == set(comparison.TITLES)
+    for axes in panels:
+        intervals = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert [c.has_xerr for c in intervals] == [True, True]
+        assert [len(x) for line in axes.lines if len(x := np.asarray(line.get_xdata())) == 3] == [3, 3]
+    assert [t.get_text() for t in panels[0].get_yticklabels()] == POLICIES
+    for axes in figures["differences"].axes:
+        assert len([c for c in axes.containers if isinstance(c, ErrorbarContainer)]) == 1
+
+
+def test_one_seed_shows_no_interval_and_says_so(runs: list[Run]) -> None:
+    pair = [runs[0], runs[3]]
+    figure = comparison.values(compare(pair), pair)
+    assert "One seed: no interval can be given." in caption(figure)
+    assert not any(c.has_xerr for axes in figure.axes for c in axes.containers if isinstance(c, ErrorbarContainer))
+
+
+def test_outcomes_and_ranks_have_a_bar_for_each_policy(figures: dict[str, Figure], runs: list[Run]) -> None:
+    axes = figures["job_outcomes"].axes[0]
+    assert words(figures["job_outcomes"]) == POLICIES
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    assert names[0] == "delivered"
+    assert "lost uplink (deadline)" in names
+    counts = [sum(patch.get_width() for patch in bars) for bars in bars_of(axes)]
+    assert counts == pytest.approx([len(runs[0].table("jobs"))] * 2)
+    for panel in figures["job_ranks"].axes:
+        assert [t.get_text() for t in panel.get_xticklabels()] == ["2", "4", "8", "16"]
+        assert [sum(patch.get_height() for patch in bars) for bars in bars_of(panel)] == pytest.approx([1.0, 1.0])
+
+
+def test_the_map_draws_roads_buildings_density_and_coverage(figures: dict[str, Figure], runs: list[Run]) -> None:
+    axes = figures["map"].axes[0]
+    circles = [p for p in axes.patches if isinstance(p, Circle)]
+    assert [c.get_radius() for c in circles] == [260.0] * 3
+    lines = next(c for c in axes.collections if isinstance(c, LineCollection))
+    blocks = next(c for c in axes.collections if isinstance(c, PolyCollection))
+    assert (len(lines.get_segments()), len(blocks.get_paths())) == (14, 36)
+    image = axes.images[0].get_array()
+    assert image is not None
+    assert float(np.nansum(np.ma.filled(image, np.nan))) == pytest.approx(runs[0].table("density")["vehicle_s"].sum())
+    assert {"rsu-a", "rsu-b", "rsu-c", "200 m"} <= {t.get_text() for t in axes.texts}
+
+
+def test_gaps_are_between_contacts_of_one_vehicle() -> None:
+    contacts = pd.DataFrame(
+        {"vehicle": ["b", "a", "a", "a"], "start_s": [0.0, 50.0, 0.0, 20.0], "end_s": [5.0, 60.0, 20.0, 30.0]}
+    )
+    found, direct = connectivity.gaps(contacts)
+    assert (found.tolist(), direct) == ([20.0], 1)
+
+
+def test_contacts_cut_by_the_horizon_count_as_longer(figures: dict[str, Figure], runs: list[Run]) -> None:
+    contacts = runs[0].table("contacts")
+    axes = figures["contact_times"].axes[0]
+    assert axes.texts[0].get_text().endswith(f"n = {len(contacts)}")
+    cut = int((contacts["end"] == "horizon").sum())
+    assert f"{cut} contacts cut by the end of the trace" in caption(figures["contact_times"])
+    naive = float((contacts["end_s"] - contacts["start_s"]).median())
+    drawn_s = float(np.asarray(axes.lines[1].get_xdata())[0])
+    assert naive < drawn_s < 1.2 * naive
+
+
+def test_held_values_hold_until_the_next() -> None:
+    x, y = np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    assert style.held(np.array([0.5, 1.0, 1.9, 2.0, 9.0]), x, y) == pytest.approx([np.nan, 10, 10, 20, 20], nan_ok=True)
+
+
+def test_looks_differ_without_colour_and_beyond_seven() -> None:
+    many = style.looks([str(i) for i in range(14)])
+    assert len({(look.color, look.marker, look.hatch) for look in many.values()}) == 14
+    seven = list(many.values())[:7]
+    assert (
+        len({look.marker for look in seven})
+        == len({look.hatch for look in seven})
+        == len({look.line for look in seven})
+        == 7
+    )
+
+
+@pytest.mark.parametrize(
+    ("largest_j", "expected"), [(1500.0, (1.0, "J")), (2500.0, (1e-3, "kJ")), (3e6, (1e-6, "MJ")), (0.0, (1.0, "J"))]
+)
+def test_energy_scale(largest_j: float, expected: tuple[float, str]) -> None:
+    assert style.energy_scale(largest_j) == expected
+
+
+def test_the_callers_settings_neither_matter_nor_change(runs: list[Run]) -> None:
+    with mpl.rc_context({"font.size": 30}):
+        figure = jobs.outcomes(runs)
+        assert figure.axes[0].xaxis.label.get_fontsize() == 8
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_files_are_printable_and_equal_byte_for_byte(runs: list[Run], tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        style.save(energy.by_rsu(runs[0]), tmp_path / folder, "energy")
+    for kind in ("png", "pdf"):
+        first, second = ((tmp_path / folder / f"energy.{kind}").read_bytes() for folder in ("one", "two"))
+        assert first == second
+        assert len(first) > 5000
+    with Image.open(tmp_path / "one/energy.png") as image:
+        assert image.size[0] == 3.5 * 300
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["energy.pdf", "energy.png"]
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style, "DOTS_PER_INCH", 40)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_draw_all_writes_both_formats_of_every_figure_of_a_run(runs: list[Run], tmp_path: Path) -> None:
+    written = draw_all(runs[:1], tmp_path / "new" / "folder")
+    names = {*OF_A_WORLD, *OF_POLICIES, *OF_A_RUN}
+    assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
+    assert {p.name for p in written} == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
+
+
+def test_draw_all_draws_what_the_runs_allow(
+    runs: list[Run], make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iovsim.analysis.figures.save", lambda figure, folder, name: [folder / name])
+    always, several = {*OF_A_WORLD, *OF_POLICIES}, {"energy_by_policy", "comparison"}
+    assert {p.name for p in draw_all(runs[:2], tmp_path)} == always | several
+    pair = [runs[0], runs[3]]
+    assert {p.name for p in draw_all(pair, tmp_path, baseline="energy-aware")} == always | several | {"differences"}
+    assert {p.name for p in draw_all([make_run("random", 1, empty=True)], tmp_path)} == always | set(OF_A_RUN)
+
+
+def test_draw_all_refuses_what_cannot_be_drawn(runs: list[Run], tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="no runs given"):
+        draw_all([], tmp_path)
+    with pytest.raises(ResultsError, match="different seeds: 'energy-aware' lacks 2"):
+        draw_all([runs[0], runs[1], runs[3]], tmp_path)
+    with pytest.raises(ResultsError, match="already given by"):
+        draw_all([runs[0], runs[0]], tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsError, match="file: cannot create the folder: File exists"):
+        draw_all(runs[:1], tmp_path / "file")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
+    run = make_run("random", 1, empty=True)
+    reasons = {
+        name: {text.get_text() for axes in draw(run).axes for text in axes.texts}
+        for name, draw in (OF_A_RUN | {"contact_times": connectivity.contact_times}).items()
+    }
+    assert reasons == {
+        "energy_over_time": {"no energy was spent"},
+        "energy_by_rsu": {"no energy was spent"},
+        "energy_budget": {"no rounds"},
+        "contact_times": {"no completed contacts", "no completed gaps"},
+    }
+    assert maps.city_map(run).axes[0].texts[0].get_text() == "0.2 m"
