@@ -7,6 +7,7 @@ Arrays inside a record are read-only by convention; no part writes into what it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -371,7 +372,7 @@ class JobEnd:
 
     @property
     def energy_j(self) -> float:
-        return sum(p.vehicle_j + p.rsu_j for p in self.phases)
+        return math.fsum(j for p in self.phases for j in (p.vehicle_j, p.rsu_j))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

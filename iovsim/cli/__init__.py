@@ -1,1 +1,47 @@
-def main() -> None: ...
+"""The command `iovsim`: text in, run folders, tables and figures out. Exit codes: 0 done, 1 failed, 2 wrong input."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from iovsim import __version__
+from iovsim.cli import inspect_commands, run_commands, trace_commands
+from iovsim.errors import IovsimError
+
+app = typer.Typer(
+    name="iovsim",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Discrete-event simulator of federated LoRA fine-tuning in the Internet of Vehicles, with real training.",
+)
+for commands in (run_commands, trace_commands, inspect_commands):
+    commands.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def top(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        print(f"iovsim {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command. A user's mistake ends in one line on standard error and exit code 2, never in a traceback."""
+    try:
+        app()
+    except IovsimError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_plain(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished.")
+        sys.exit(130)
+
+
+def _plain(text: str) -> str:
+    """Square brackets in messages are text, not rich's markup."""
+    return text.replace("[", r"\[")

@@ -43,7 +43,7 @@ class Mobility(Model):
         return self
 
 
-class Site(Model):
+class SiteSection(Model):
     """One RSU placed by hand; what is left out comes from `[rsus]`."""
 
     name: Name
@@ -55,14 +55,17 @@ class Site(Model):
 
 
 class Rsus(Model):
-    """Road-side units: at junctions, on a grid, or at the given sites."""
+    """Road-side units: at the `count` busiest-looking junctions at least `spacing_m` apart, on a grid, or at sites.
+
+    See `mobility.placement.place_rsus` for the rules and for what is taken where `count` or `spacing_m` is left out.
+    """
 
     placement: Literal["junctions", "grid", "sites"]
     count: Count | None = None
     spacing_m: Positive | None = None
     range_m: Positive = 250.0
     height_m: Positive = 5.0
-    sites: tuple[Site, ...] = ()
+    sites: tuple[SiteSection, ...] = ()
 
     @model_validator(mode="after")
     def _rule_is_complete(self) -> Self:
@@ -76,9 +79,7 @@ class Rsus(Model):
         elif self.sites:
             raise ValueError(f"[[rsus.sites]] is only allowed with placement = 'sites', found {self.placement!r}")
         if self.placement == "junctions" and self.count is None:
-            raise ValueError("placement 'junctions' needs 'count'")
-        if self.placement == "grid" and self.spacing_m is None:
-            raise ValueError("placement 'grid' needs 'spacing_m'")
+            raise ValueError("placement 'junctions' needs 'count', the number of RSUs")
         return self
 
 

@@ -1,0 +1,38 @@
+# The commands of the project. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check bench wheel clean help
+
+install: .venv/installed ## make .venv with everything that is needed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install ## record the city, run two policies on two seeds, compare them, draw the figures
+	$(BIN)/iovsim run demo --policy all-available --policy energy-budget --seeds 1,2 --jobs 2 --overwrite --out runs/demo
+	$(BIN)/iovsim compare runs/demo --csv runs/demo/comparison.csv
+	$(BIN)/iovsim figures runs/demo --out runs/demo/figures
+
+test: install check ## run all checks and tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: install ## formatting, lint, types, and the direction of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: install ## measure the parts; every row with its unit, medians over repeats
+	$(BIN)/python -m iovsim.bench
+
+wheel: install ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist
+
+clean: ## remove everything that the other targets have made
+	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

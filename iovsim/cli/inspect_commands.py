@@ -1,0 +1,73 @@
+"""`show`, `check`, `policies` and `columns`: what a run, a scenario, or the program itself holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from iovsim.cli.run_commands import ScenarioArgument, find_scenario
+from iovsim.config import builtin_policies, load_policy
+from iovsim.errors import ScenarioError, near_match
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.command("show")(show)
+    app.command("check")(check)
+    app.command("policies")(policies)
+    app.command("columns")(columns)
+
+
+def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+    """Show what a finished run is and how it ended: manifest, key figures, jobs by status, tables."""
+    from iovsim.cli.tables import print_run
+    from iovsim.results import open_run
+
+    print_run(Console(), open_run(run))
+
+
+def check(
+    scenario: ScenarioArgument,
+    policy: Annotated[list[str] | None, typer.Option("--policy", "-p", help="Also check these policies.")] = None,
+) -> None:
+    """Check a scenario without running it: keys, map, RSU sites, radio models, data, devices, policies."""
+    from iovsim.experiment.check import check_scenario
+
+    console = Console()
+    world = find_scenario(scenario)
+    files = [load_policy(p) for p in policy or []]
+    for line in check_scenario(world, files):
+        console.print(f"[green]ok[/] {line}", highlight=False)
+
+
+def policies() -> None:
+    """List the built-in policies, and all kinds that policy and scenario files can name."""
+    from iovsim.cli.tables import print_kinds
+    from iovsim.experiment.kinds import KINDS
+
+    console = Console()
+    table = Table("name", "kind", "forecast", "aggregator", "what it does", title="built-in policies")
+    for name in builtin_policies():
+        file = load_policy(name)
+        table.add_row(name, file.policy.kind, file.forecast.kind, file.aggregator.kind, file.title)
+    console.print(table)
+    print_kinds(console, KINDS)
+
+
+def columns(name: Annotated[str | None, typer.Argument(metavar="TABLE", help="One table.")] = None) -> None:
+    """List the tables of a run folder: every column's type, unit and meaning."""
+    from iovsim.results import TABLES
+
+    if name is not None and name not in TABLES:
+        raise ScenarioError(f"table {name!r}: no such table; {near_match(name, TABLES)}")
+    console = Console()
+    for table in TABLES.values():
+        if name in (None, table.name):
+            shown = Table("column", "type", "unit", "meaning", title=f"{table.name}: {table.meaning}")
+            for column in table.columns:
+                shown.add_row(column.name, str(column.type), column.unit, column.meaning)
+            console.print(shown)

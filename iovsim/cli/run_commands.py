@@ -1,0 +1,117 @@
+"""`run`, `compare` and `figures`: scenarios become run folders, and run folders tables and pictures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from iovsim.cli.progress import shown
+from iovsim.config import Scenario, load_policy, load_scenario
+from iovsim.errors import ScenarioError, near_match
+from iovsim.paths import cache_dir, shared_dir
+
+ScenarioArgument = Annotated[
+    str,
+    typer.Argument(metavar="SCENARIO", help="A world file (*.toml), or the name of a built-in one, such as 'demo'."),
+]
+PolicyOption = Annotated[
+    list[str],
+    typer.Option("--policy", "-p", help="A built-in policy (see 'iovsim policies') or a policy file; may be repeated."),
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder for recorded traffic [default: the user's cache folder].")
+]
+RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run folders, or folders that hold some.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.command("run")(run)
+    app.command("compare")(compare)
+    app.command("figures")(figures)
+
+
+def run(
+    scenario: ScenarioArgument,
+    policy: PolicyOption,
+    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds: 1, or 1,2,5, or 1-5.")] = "1",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<policy>/seed-<seed>/.")] = Path("runs"),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
+    cache: CacheOption = None,
+) -> None:
+    """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
+    from iovsim.experiment.batch import run_all
+    from iovsim.experiment.run import RunSpec
+
+    world = find_scenario(scenario)
+    files = [load_policy(p) for p in policy]
+    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}") for s in parse_seeds(seeds) for f in files]
+    console = Console()
+    with shown(console) as report:
+        folders = run_all(specs, cache or cache_dir(), report, jobs=jobs, overwrite=overwrite)
+    for folder in folders:
+        console.print(f"finished: {folder}", highlight=False)
+
+
+def compare(
+    runs: RunsArgument,
+    baseline: Annotated[str | None, typer.Option(help="Policy to subtract [default: that of the first run].")] = None,
+    common_seeds: Annotated[
+        bool, typer.Option("--common-seeds", help="Leave out seeds not all policies have.")
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Also write the full table to this file.")] = None,
+) -> None:
+    """Compare policies seed by seed: means and paired differences with 95 % intervals. Refuses different worlds."""
+    from iovsim.results import compare as compare_runs
+    from iovsim.results import find_runs
+
+    result = compare_runs(find_runs(runs), baseline, common_seeds)
+    if csv is not None:
+        result.to_csv(csv)
+    from iovsim.cli.tables import print_comparison
+
+    print_comparison(Console(), result)
+
+
+def figures(
+    runs: RunsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG and PDF files.")] = Path("figures"),
+) -> None:
+    """Draw every figure that the runs allow, as PNG and PDF."""
+    from iovsim.analysis.figures import draw_all
+    from iovsim.results import find_runs
+
+    for path in draw_all(find_runs(runs), out):
+        print(path)
+
+
+def find_scenario(name_or_path: str) -> Scenario:
+    """A world file by path, or a built-in one by name."""
+    if name_or_path.endswith(".toml"):
+        return load_scenario(Path(name_or_path))
+    known = {p.stem: p for p in sorted(shared_dir("scenarios").glob("*.toml"))}
+    if name_or_path not in known:
+        raise ScenarioError(
+            f"scenario {name_or_path!r}: no such built-in scenario; {near_match(name_or_path, known)} "
+            "A path to a world file must end in '.toml'."
+        )
+    return load_scenario(known[name_or_path])
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`1,3-5` as [1, 3, 4, 5]."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise ScenarioError(f"--seeds {text!r}: cannot read {part!r}; write for example 1, or 1,2,5, or 1-5.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ScenarioError(f"--seeds {text!r}: the range {part!r} runs backwards; write the smaller seed first.")
+        seeds.extend(range(first, last + 1))
+    return seeds

@@ -1,0 +1,75 @@
+"""`trace`: a SUMO configuration becomes a recorded trace, and a trace a summary."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from iovsim.cli.progress import shown
+from iovsim.cli.run_commands import CacheOption
+from iovsim.errors import ScenarioError, near_match
+from iovsim.paths import cache_dir
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's command."""
+    app.command("trace")(trace)
+
+
+def trace(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A .sumocfg, a built-in map's name, or a recorded .parquet trace.")
+    ],
+    seed: Annotated[int, typer.Option("--seed", "-s", help="SUMO's seed.")] = 1,
+    end_s: Annotated[float | None, typer.Option("--end", help="Stop at this simulated second.")] = None,
+    step_s: Annotated[float | None, typer.Option("--step", help="Step length in seconds.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also copy the trace to this .parquet file.")] = None,
+    cache: CacheOption = None,
+) -> None:
+    """Record the traffic of a SUMO configuration (or take it from the cache) and summarise the trace."""
+    from iovsim.experiment.city import builtin_maps
+    from iovsim.mobility import sumo
+    from iovsim.mobility.trace import Trace
+
+    console = Console()
+    path = Path(source)
+    if path.suffix == ".parquet":
+        recorded = path
+    else:
+        maps = builtin_maps()
+        if not path.suffix and source not in maps:
+            raise ScenarioError(
+                f"trace {source!r}: no such built-in map; {near_match(source, maps)} A file must end in '.sumocfg' "
+                "or '.parquet'."
+            )
+        with shown(console) as report:
+            recorded = sumo.record(
+                maps.get(source, path),
+                seed=seed,
+                end_s=end_s,
+                step_s=step_s,
+                cache=cache or cache_dir(),
+                progress=lambda done: report(source, "recording traffic", done),
+            )
+    summary = Trace(recorded).summary()
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(recorded, out)
+    table = Table("what", "value", title=f"trace {out or recorded}", title_justify="left")
+    for name, value in (
+        ("begin", f"{summary.begin_s:g} s"),
+        ("end", f"{summary.end_s:g} s"),
+        ("step", f"{summary.step_s:g} s"),
+        ("vehicles", f"{summary.vehicles}"),
+        ("most vehicles at once", f"{summary.peak_vehicles}"),
+        ("vehicle-seconds", f"{summary.vehicle_seconds:.0f}"),
+        ("mean speed", f"{summary.mean_speed_mps:.2f} m/s"),
+        ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_seconds:.1f} bytes a vehicle-second"),
+    ):
+        table.add_row(name, value)
+    console.print(table)

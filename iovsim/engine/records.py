@@ -1,0 +1,163 @@
+"""What happened becomes rows of the run folder's tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from iovsim.domain import Contact, JobEnd, JobStatus, Metrics, PhaseEnd, PhaseKind, RoundOutcome
+from iovsim.engine.state import Contribution, Setting, State
+from iovsim.learning.aggregate import stable_rank
+
+IN_FLIGHT_OR_DELIVERED = (JobStatus.DELIVERED, JobStatus.DELIVERED_EARLY, JobStatus.MIGRATED, JobStatus.IN_FLIGHT)
+
+
+def record_round(
+    setting: Setting,
+    state: State,
+    outcome: RoundOutcome,
+    estimated_j: Mapping[str, float],
+    contacts: Mapping[str, Contact],
+) -> None:
+    """The round's row for each task, and its jobs, phases and ledger entries."""
+    for task in outcome.view.tasks:
+        jobs = [j for j in outcome.jobs if j.assignment.task == task.task]
+        arrived = [j.update for j in jobs if j.update is not None]
+        spent_j = outcome.energy_j.get(task.task, 0.0)
+        setting.recorder.add(
+            "rounds",
+            rsu=outcome.rsu,
+            round=outcome.round,
+            task=task.task,
+            start_s=outcome.start_s,
+            end_s=outcome.end_s,
+            clients=sum(task.task in c.tasks for c in outcome.view.clients),
+            planned=len(jobs),
+            delivered=len(arrived),
+            lost=sum(j.status not in IN_FLIGHT_OR_DELIVERED for j in jobs),
+            energy_budget_j=task.energy_budget_j,
+            estimated_j=estimated_j[task.task],
+            energy_j=spent_j,
+            overrun_j=max(spent_j - task.energy_budget_j, 0.0),
+            loss_before=_mean([u.loss_before for u in arrived]),
+            loss_after=_mean([u.loss_after for u in arrived]),
+            samples=sum(u.samples for u in arrived),
+            mean_rank=_mean([j.assignment.rank for j in jobs]),
+        )
+    for job in outcome.jobs:
+        _record_job(setting, state, outcome, job, contacts[job.assignment.vehicle])
+
+
+def _record_job(setting: Setting, state: State, outcome: RoundOutcome, job: JobEnd, contact: Contact) -> None:
+    number = state.jobs
+    state.jobs += 1
+    given = job.assignment
+    client = next(c for c in outcome.view.clients if c.vehicle == given.vehicle)
+    setting.recorder.add(
+        "jobs",
+        job=number,
+        rsu=outcome.rsu,
+        round=outcome.round,
+        task=given.task,
+        vehicle=given.vehicle,
+        contact=job.contact,
+        tier=client.tier,
+        rank=given.rank,
+        local_epochs=given.local_epochs,
+        samples=client.samples[given.task],
+        bandwidth_down_hz=given.bandwidth_down_hz,
+        bandwidth_up_hz=given.bandwidth_up_hz,
+        power_w=given.power_w,
+        start_s=job.start_s,
+        end_s=job.end_s,
+        status=str(job.status),
+        reason=str(job.reason),
+        distance_m=client.distance_m,
+        forecast_residual_s=client.residual_contact_s,
+        true_residual_s=contact.end_s - job.start_s,
+        downlink_bits=_bits(job.phases, PhaseKind.DOWNLINK),
+        uplink_bits=_bits(job.phases, PhaseKind.UPLINK),
+        energy_j=job.energy_j,
+        loss_before=job.update.loss_before if job.update else None,
+        loss_after=job.update.loss_after if job.update else None,
+        fraction=job.update.fraction if job.update else None,
+    )
+    aggregated = job.status in IN_FLIGHT_OR_DELIVERED
+    state.ledger.book(job.phases, rsu=outcome.rsu, vehicle=given.vehicle, task=given.task, aggregated=aggregated)
+    for phase in job.phases:
+        setting.recorder.add(
+            "phases",
+            job=number,
+            phase=str(phase.kind),
+            start_s=phase.start_s,
+            end_s=phase.end_s,
+            completed=phase.completed,
+            bits=phase.bits,
+            vehicle_j=phase.vehicle_j,
+            rsu_j=phase.rsu_j,
+        )
+
+
+def record_merge(
+    setting: Setting, state: State, time_s: float, task: str, contributions: Mapping[str, Contribution]
+) -> None:
+    """One merge of one task across RSUs."""
+    adapter = state.merged[task]
+    setting.recorder.add(
+        "merges",
+        time_s=time_s,
+        merge=state.merges,
+        task=task,
+        rsus=len(contributions),
+        updates=sum(c.updates for c in contributions.values()),
+        samples=sum(c.samples for c in contributions.values()),
+        rank=adapter.rank,
+        stable_rank=stable_rank(adapter),
+    )
+
+
+def record_evaluation(setting: Setting, state: State, time_s: float, task: str, metrics: Metrics) -> None:
+    """The merged adapter on the task's held-out samples."""
+    _record_metrics(setting, state, time_s, task, "global", "", metrics)
+
+
+def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, task: str) -> None:
+    """The merged adapter on the own held-out samples of the world's evaluated vehicles."""
+    world = setting.world
+    vehicles = [v for v in world.evaluated_vehicles if task in world.vehicles[v].shards]
+    shards = [world.vehicles[v].shards[task].test for v in vehicles]
+    for vehicle, metrics in zip(
+        vehicles, setting.trainer.evaluate_shards(task, state.merged[task], shards), strict=True
+    ):
+        _record_metrics(setting, state, time_s, task, "vehicle", vehicle, metrics)
+
+
+def record_ledger(setting: Setting, state: State) -> None:
+    """Every joule of the run."""
+    setting.recorder.add_rows("energy", (asdict(entry) for entry in state.ledger.rows()))
+
+
+def _record_metrics(
+    setting: Setting, state: State, time_s: float, task: str, scope: str, vehicle: str, metrics: Metrics
+) -> None:
+    setting.recorder.add(
+        "evaluations",
+        time_s=time_s,
+        merge=state.merges,
+        scope=scope,
+        task=task,
+        vehicle=vehicle,
+        samples=metrics.samples,
+        accuracy=metrics.accuracy,
+        macro_f1=metrics.macro_f1,
+        loss=metrics.loss,
+    )
+
+
+def _bits(phases: Sequence[PhaseEnd], kind: PhaseKind) -> float:
+    return sum(p.bits for p in phases if p.kind is kind)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,134 @@
+"""One round of one RSU as a SimPy process: observe, plan, admit, serve every job, aggregate, feed back, record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+
+import simpy
+
+from iovsim.domain import (
+    Assignment,
+    Contact,
+    JobEnd,
+    JobStatus,
+    RoundOutcome,
+    RoundPlan,
+    RoundView,
+    Rsu,
+    TrainJob,
+    Update,
+)
+from iovsim.engine.admit import admit
+from iovsim.engine.course import FEDERATED_COURSE, waiting
+from iovsim.engine.job import Served, serve
+from iovsim.engine.observe import observe
+from iovsim.engine.records import record_round
+from iovsim.engine.state import Contribution, Setting, State
+from iovsim.engine.terms import Terms, terms_of
+from iovsim.rng import seed_of
+
+
+def run_round(
+    env: simpy.Environment, setting: Setting, state: State, rsu: Rsu, number: int, start_s: float
+) -> Generator[simpy.Event, object, None]:
+    """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
+    view, contacts = observe(setting.world, setting.method.forecast, state, rsu, number, start_s)
+    plan = setting.method.policy.plan(view)
+    estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
+    served = yield from _serve_all(env, setting, state, view, plan, contacts)
+    close_s = max((s.end.end_s for s in served), default=start_s)
+    jobs = tuple(_finished(setting, s, close_s) for s in served)
+    _aggregate(setting, state, rsu, jobs)
+    outcome = RoundOutcome(rsu.rsu, number, start_s, close_s, view, plan, jobs, _energy_by_task(jobs))
+    setting.method.policy.feedback(outcome)
+    record_round(setting, state, outcome, estimated_j, contacts)
+
+
+def _serve_all(
+    env: simpy.Environment,
+    setting: Setting,
+    state: State,
+    view: RoundView,
+    plan: RoundPlan,
+    contacts: dict[str, Contact],
+) -> Generator[simpy.Event, Served, list[Served]]:
+    """Starts every job, in order of vehicle, and waits for all."""
+    tasks = {t.task: t for t in setting.world.tasks}
+    processes = []
+    for vehicle in sorted(plan.assignments):
+        assignment = plan.assignments[vehicle]
+        terms = terms_of(setting.world, contacts[vehicle], tasks[assignment.task])
+        submit = _submission(setting, state, view, assignment, terms)
+        state.busy.add(vehicle)
+        job = serve(env, terms, assignment, FEDERATED_COURSE, submit, view.start_s, setting.world.end_s)
+        processes.append(env.process(job))
+    served: list[Served] = []
+    for process in processes:
+        served.append((yield process))
+        state.busy.discard(served[-1].end.assignment.vehicle)
+    return served
+
+
+def _submission(
+    setting: Setting, state: State, view: RoundView, assignment: Assignment, terms: Terms
+) -> Callable[[], int]:
+    """Hands the client's training to the trainer; the adapter is the RSU's as it was when the round began."""
+    current = state.local[view.rsu, assignment.task]
+    seed = setting.world.seed
+
+    def submit() -> int:
+        job = TrainJob(
+            task=assignment.task,
+            vehicle=assignment.vehicle,
+            round=view.round,
+            rsu=view.rsu,
+            adapter=setting.method.aggregator.redistribute(
+                current, assignment.rank, seed_of(seed, "new directions", assignment.task, view.round)
+            ),
+            samples=terms.shard.train,
+            epochs=assignment.local_epochs,
+            batch_size=terms.task.batch_size,
+            learning_rate=terms.task.learning_rate,
+            seed=seed_of(seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
+        )
+        return setting.trainer.submit(job)
+
+    return submit
+
+
+def _finished(setting: Setting, served: Served, close_s: float) -> JobEnd:
+    """A delivered job gets its training's result, and the time for which its client idles until the round closes.
+
+    Results are asked for only where they arrived: nobody will ever see a lost update, so it need not be computed.
+    """
+    job = served.end
+    if job.status is not JobStatus.DELIVERED or served.handle is None:
+        return job
+    until_s = min(close_s, served.terms.contact.end_s)
+    idle = (waiting(served.terms, job.end_s, until_s),) if until_s > job.end_s else ()
+    return replace(job, phases=job.phases + idle, update=setting.trainer.result(served.handle))
+
+
+def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd]) -> None:
+    """Joins what arrived into the RSU's adapters, task by task, and remembers its weight for the next merge."""
+    for task in rsu.tasks:
+        arrived: list[Update] = []
+        for job in jobs:
+            if job.update is not None and job.assignment.task == task:
+                arrived.append(job.update)
+                state.last_loss[job.assignment.vehicle, task] = job.update.loss_after
+        if arrived:
+            state.local[rsu.rsu, task] = setting.method.aggregator.aggregate(state.local[rsu.rsu, task], arrived)
+            contribution = state.contributions.setdefault((rsu.rsu, task), Contribution())
+            contribution.updates += len(arrived)
+            contribution.samples += sum(u.samples for u in arrived)
+            contribution.weight += sum(u.samples * u.fraction for u in arrived)
+
+
+def _energy_by_task(jobs: Sequence[JobEnd]) -> dict[str, float]:
+    return {
+        task: math.fsum(j.energy_j for j in jobs if j.assignment.task == task)
+        for task in sorted({j.assignment.task for j in jobs})
+    }

@@ -1,0 +1,66 @@
+"""A setting becomes a run: the SimPy clock, the rounds of all RSUs and the merges between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import simpy
+
+from iovsim.domain import Trainer, World
+from iovsim.engine.cloud import evaluate, merge
+from iovsim.engine.records import record_ledger
+from iovsim.engine.round import run_round
+from iovsim.engine.state import Setting, State
+from iovsim.rng import seed_of
+
+
+def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
+    """Runs from `world.start_s` to `world.end_s` and records everything; `progress` gets the fraction done.
+
+    Returns the final state, whose `merged` adapters are the result of the training.
+    """
+    state = initial_state(setting.world, setting.trainer)
+    for task in setting.world.tasks:
+        evaluate(setting, state, setting.world.start_s, task.task)
+    env = simpy.Environment(initial_time=setting.world.start_s)
+    env.process(_city(env, setting, state, progress))
+    env.run()
+    merge(setting, state, setting.world.end_s, last=True)
+    record_ledger(setting, state)
+    progress(1.0)
+    return state
+
+
+def initial_state(world: World, trainer: Trainer) -> State:
+    """Every RSU starts from the same adapter, drawn from the world's seed: equal for all methods."""
+    merged = {
+        t.task: trainer.initial(t.task, max(t.ranks), seed_of(world.seed, "initial adapter", t.task))
+        for t in world.tasks
+    }
+    return State(
+        merged=merged,
+        local={(r.rsu, t): merged[t] for r in world.rsus for t in r.tasks},
+        budget_j={t.task: t.round_energy_j for t in world.tasks},
+        accuracy=dict.fromkeys(merged, 0.0),
+    )
+
+
+def _city(
+    env: simpy.Environment, setting: Setting, state: State, progress: Callable[[float], None]
+) -> Generator[simpy.Event, None, None]:
+    """Starts the rounds of all RSUs at `start + k * period`, in order of name, after a merge where one is due."""
+    world = setting.world
+    for number in range(rounds(world)):
+        start_s = world.start_s + number * world.round_period_s
+        yield env.timeout(max(start_s - env.now, 0.0))
+        if number and number % world.merge_every_rounds == 0:
+            merge(setting, state, start_s, last=False)
+        progress(number / rounds(world))
+        for rsu in world.rsus:
+            env.process(run_round(env, setting, state, rsu, number, start_s))
+
+
+def rounds(world: World) -> int:
+    """How many rounds begin before the horizon."""
+    whole, rest = divmod(world.end_s - world.start_s, world.round_period_s)
+    return int(whole) + (1 if rest > 1e-9 * world.round_period_s else 0)

@@ -1,0 +1,61 @@
+"""What the course of one job depends on, gathered from the world and the assignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iovsim.domain import Assignment, Contact, Device, FloatArray, Link, Radio, Shard, Task, World
+from iovsim.radio.rate import rate_bps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """One client's contact, link, device and task in a world, whatever it may be assigned."""
+
+    contact: Contact
+    link: Link
+    device: Device
+    task: Task
+    shard: Shard
+    radio: Radio
+
+
+def mean_gain_at(link: Link, time_s: float) -> float:
+    """The mean gain at the last link sample at or before `time_s`: the latest that could have been measured."""
+    return float(link.mean_gain[max(int(np.searchsorted(link.time_s, time_s, side="right")) - 1, 0)])
+
+
+def terms_of(world: World, contact: Contact, task: Task) -> Terms:
+    """The terms under which the vehicle of `contact` would serve `task`."""
+    vehicle = world.vehicles[contact.vehicle]
+    link = world.links.link(contact.contact)
+    return Terms(contact, link, vehicle.device, task, vehicle.shards[task.task], world.radio)
+
+
+def downlink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:
+    """Rate from RSU to vehicle at the given gains; the RSU's power is spread evenly over its band."""
+    radio = terms.radio
+    share_w = radio.rsu_power_w * assignment.bandwidth_down_hz / radio.bandwidth_down_hz
+    return rate_bps(
+        gain,
+        assignment.bandwidth_down_hz,
+        share_w,
+        radio.vehicle_noise_w_per_hz,
+        radio.efficiency,
+        radio.max_bps_per_hz,
+    )
+
+
+def uplink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:
+    """Rate from vehicle to RSU at the given gains; the vehicle's whole power goes into its own share of the band."""
+    radio = terms.radio
+    return rate_bps(
+        gain,
+        assignment.bandwidth_up_hz,
+        assignment.power_w,
+        radio.rsu_noise_w_per_hz,
+        radio.efficiency,
+        radio.max_bps_per_hz,
+    )

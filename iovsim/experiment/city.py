@@ -1,0 +1,215 @@
+"""A scenario and a seed become a city: recorded traffic, RSUs, contacts and links, kept in the cache by content.
+
+Everything here depends on the geometry of the scenario alone, not on tasks or policies, so all runs of a seed share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iovsim import __version__
+from iovsim.config import Scenario, SiteSection
+from iovsim.domain import Rsu
+from iovsim.errors import ScenarioError, TraceError, near_match
+from iovsim.experiment.registry import make
+from iovsim.mobility import sumo
+from iovsim.mobility.contact_table import ContactTable
+from iovsim.mobility.contacts import extract
+from iovsim.mobility.placement import Site, check_sites, place_rsus
+from iovsim.mobility.roadmap import RoadMap, read_map
+from iovsim.mobility.survey import connectivity, density, first_positions
+from iovsim.mobility.trace import Trace
+from iovsim.paths import shared_dir
+from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable
+from iovsim.results.recorder import sha256_of
+
+DENSITY_CELL_M = 25.0
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class City:
+    """What the traffic of one seed means for its RSUs. Frames are those of the run folder's tables."""
+
+    trace: Path
+    trace_sha256: str
+    map_sha256: str
+    roadmap: RoadMap
+    rsus: tuple[Rsu, ...]
+    contacts: ContactTable
+    links: LinkTable
+    connectivity: pd.DataFrame
+    density: pd.DataFrame
+    first_positions: pd.DataFrame  # vehicle, time_s, x_m, y_m
+
+
+def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> City:
+    """Records the traffic if need be, and extracts contacts and links, or takes them from the cache.
+
+    Raises `ScenarioError` or `TraceError` for whatever is wrong with map, trace, RSUs or radio.
+    """
+    inputs = sumo.inputs(sumocfg(scenario))
+    roadmap = read_map(inputs)
+    rsus = place(scenario, roadmap)
+    channel = build_channel(scenario, roadmap)
+    trace_path = record_trace(scenario, seed, cache, lambda part: progress("recording traffic", part))
+    trace_sha256 = sha256_of(trace_path)
+    map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
+    key = _key(
+        {
+            "version": __version__,
+            "trace": trace_sha256,
+            "map": map_sha256,
+            "seed": seed,
+            "rsus": [repr(r) for r in rsus],
+            "scenario": scenario.model_dump(mode="json", include={"time", "contacts", "radio"}),
+        }
+    )
+    folder = cache / "cities" / key
+    if not folder.is_dir():
+        _derive(scenario, seed, trace_path, rsus, channel, folder, progress)
+    return City(
+        trace=trace_path,
+        trace_sha256=trace_sha256,
+        map_sha256=map_sha256,
+        roadmap=roadmap,
+        rsus=rsus,
+        contacts=ContactTable.load(folder / "contacts.npz"),
+        links=LinkTable.load(folder / "links.npz"),
+        connectivity=pd.read_parquet(folder / "connectivity.parquet"),
+        density=pd.read_parquet(folder / "density.parquet"),
+        first_positions=pd.read_parquet(folder / "first_positions.parquet"),
+    )
+
+
+def sumocfg(scenario: Scenario) -> Path:
+    """The SUMO configuration that the scenario names, by file or as a built-in map."""
+    if scenario.mobility.sumocfg is not None:
+        return scenario.resolved(scenario.mobility.sumocfg)
+    maps = builtin_maps()
+    name = str(scenario.mobility.map)
+    if name not in maps:
+        raise ScenarioError(f"{scenario.name}: key 'mobility.map': unknown map {name!r}; {near_match(name, maps)}")
+    return maps[name]
+
+
+def builtin_maps() -> dict[str, Path]:
+    """Name to configuration of the maps that ship with the package."""
+    return {p.parent.name: p for p in sorted(shared_dir("sumo_maps").glob("*/*.sumocfg"))}
+
+
+def record_trace(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:
+    """The floating-car file of the scenario's traffic: the given one, a cached one, or a new recording."""
+    if scenario.mobility.trace is not None:
+        return scenario.resolved(scenario.mobility.trace)
+    return sumo.record(
+        sumocfg(scenario),
+        seed=seed if scenario.mobility.seed is None else scenario.mobility.seed,
+        end_s=scenario.time.start_s + scenario.time.duration_s,
+        step_s=scenario.mobility.step_s,
+        cache=cache,
+        progress=progress,
+    )
+
+
+def place(scenario: Scenario, roadmap: RoadMap) -> tuple[Rsu, ...]:
+    """The RSUs, sorted by name. Raises `ScenarioError` for a site outside the map."""
+    section = scenario.rsus
+    by_hand = {s.name: s for s in section.sites}
+    if by_hand:
+        sites = tuple(Site(s.name, s.x_m, s.y_m) for s in section.sites)
+        check_sites(sites, roadmap)
+    else:
+        sites = place_rsus(
+            section.placement, roadmap, count=section.count, spacing_m=section.spacing_m, range_m=section.range_m
+        )
+    return tuple(sorted((_rsu(scenario, s, by_hand.get(s.rsu)) for s in sites), key=lambda r: r.rsu))
+
+
+def _rsu(scenario: Scenario, site: Site, by_hand: SiteSection | None) -> Rsu:
+    """An RSU at `site`; what the scenario does not say of it alone comes from `[rsus]`."""
+    section = scenario.rsus
+    tasks = by_hand.tasks if by_hand else None
+    return Rsu(
+        rsu=site.rsu,
+        x_m=site.x_m,
+        y_m=site.y_m,
+        height_m=(by_hand.height_m if by_hand else None) or section.height_m,
+        range_m=(by_hand.range_m if by_hand else None) or section.range_m,
+        tasks=tuple(t.name for t in scenario.tasks) if tasks is None else tasks,
+    )
+
+
+def build_channel(scenario: Scenario, roadmap: RoadMap) -> Channel:
+    """The radio channel that the scenario describes, over the map's buildings."""
+    section = scenario.radio
+    buildings = Buildings(roadmap.buildings) if section.buildings and roadmap.buildings else None
+    return Channel(
+        path_loss=make(section.path_loss, PATH_LOSS, f"{scenario.name}: key 'radio.path_loss'"),
+        shadowing=make(section.shadowing, SHADOWING, f"{scenario.name}: key 'radio.shadowing'"),
+        fading=make(section.fading, FADING, f"{scenario.name}: key 'radio.fading'"),
+        buildings=buildings,
+        carrier_hz=section.carrier_hz,
+        rsu_antenna_gain_db=section.rsu_antenna_gain_db,
+        vehicle_antenna_gain_db=section.vehicle_antenna_gain_db,
+        vehicle_height_m=section.vehicle_height_m,
+    )
+
+
+def _derive(
+    scenario: Scenario,
+    seed: int,
+    trace_path: Path,
+    rsus: tuple[Rsu, ...],
+    channel: Channel,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Makes everything that follows from the trace, in a temporary folder that gets its name when it is whole."""
+    start_s, end_s = scenario.time.start_s, scenario.time.start_s + scenario.time.duration_s
+    trace = Trace(trace_path)
+    if trace.begin_s > start_s or trace.end_s < end_s - trace.step_s:
+        raise TraceError(
+            f"{trace_path}: covers {trace.begin_s:g} s to {trace.end_s:g} s, but the scenario runs from {start_s:g} s "
+            f"to {end_s:g} s; change [time] to lie within the trace."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    try:
+        contacts = extract(
+            trace,
+            rsus,
+            start_s=start_s,
+            end_s=end_s,
+            hysteresis_m=scenario.contacts.hysteresis_m,
+            progress=lambda done: progress("extracting contacts", done),
+        )
+        contacts.save(part / "contacts.npz")
+        links = channel.links(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
+        links.save(part / "links.npz")
+        connectivity(trace, contacts, start_s=start_s, end_s=end_s).to_parquet(part / "connectivity.parquet")
+        cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s)
+        cells.assign(cell_m=DENSITY_CELL_M).to_parquet(part / "density.parquet")
+        first_positions(trace).to_parquet(part / "first_positions.parquet")
+        if not folder.is_dir():
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _key(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _joint_sha256(paths: list[Path]) -> str:
+    return hashlib.sha256("".join(sha256_of(p) for p in paths).encode()).hexdigest()

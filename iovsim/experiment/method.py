@@ -1,0 +1,46 @@
+"""A policy file becomes a method: policy, aggregator, budget rule and forecast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iovsim.config import Kind, PolicyFile
+from iovsim.domain import Policy, Stage
+from iovsim.engine import Method
+from iovsim.errors import ScenarioError
+from iovsim.experiment.registry import make
+from iovsim.learning.aggregate import AGGREGATORS
+from iovsim.mobility.forecast import FORECASTS
+from iovsim.policies import BUDGETS, POLICIES, STAGES, StagedPolicy
+
+
+def build_method(file: PolicyFile) -> Method:
+    """Fresh objects, so that nothing learnt in one run reaches another. Raises `ScenarioError`."""
+    where = f"policy {file.name!r}"
+    return Method(
+        policy=build_policy(file.policy, where),
+        aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator"),
+        budget=make(file.budget, BUDGETS, f"{where}, budget"),
+        forecast=make(file.forecast, FORECASTS, f"{where}, forecast"),
+    )
+
+
+def build_policy(kind: Kind, where: str) -> Policy:
+    """A policy by kind; `staged` takes a list of `stages`, each a kind of its own."""
+    if kind.kind != "staged":
+        return make(kind, {**POLICIES, "staged": StagedPolicy}, where)
+    stages = kind.parameters.pop("stages", None)
+    if not isinstance(stages, list) or not stages or set(kind.parameters) - {"stages"}:
+        raise ScenarioError(
+            f"{where}: kind 'staged' takes exactly one parameter, a list: "
+            "stages = [{kind = 'select-all'}, {kind = 'fixed-rank', rank = 8}]."
+        )
+    return StagedPolicy(tuple(_stage(s, f"{where}, stage {n}") for n, s in enumerate(stages, start=1)))
+
+
+def _stage(table: Any, where: str) -> Stage:
+    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
+        raise ScenarioError(
+            f"{where}: found {table!r}; a stage is a table with a 'kind', like {{kind = 'select-all'}}."
+        )
+    return make(Kind(**table), STAGES, where)

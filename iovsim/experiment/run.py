@@ -1,0 +1,83 @@
+"""A scenario, a policy file and a seed become one finished run folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from iovsim.config import PolicyFile, Scenario
+from iovsim.engine import Setting, simulate
+from iovsim.errors import ResultsError
+from iovsim.experiment.city import Progress
+from iovsim.experiment.method import build_method
+from iovsim.experiment.world import BuiltWorld, build_world, record_world
+from iovsim.learning.lora import save_peft
+from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run that is asked for."""
+
+    scenario: Scenario
+    policy: PolicyFile
+    seed: int
+    out: Path
+
+    @property
+    def label(self) -> str:
+        return f"{self.policy.name}, seed {self.seed}"
+
+
+def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool = False) -> Path:
+    """Runs `spec` from recording the traffic to the last table, and returns its folder.
+
+    The folder is made only when the world stands, and its manifest says at any time how far the run is.
+    Raises an `IovsimError` for whatever is wrong with the input.
+    """
+    method = build_method(spec.policy)
+    built = build_world(spec.scenario, spec.seed, cache, progress)
+    with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
+        trainer = PeftTrainer({t.task: LearningTask(t, built.data[t.task]) for t in built.world.tasks})
+        record_world(built, folder.recorder)
+        state = simulate(
+            Setting(built.world, method, trainer, folder.recorder), lambda done: progress("simulating", done)
+        )
+        for task, adapter in sorted(state.merged.items()):
+            save_peft(adapter, folder.adapter_path(task, "final"))
+    return spec.out
+
+
+def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
+    """What the run folder says of itself."""
+    policy = spec.policy
+    return Manifest(
+        world=built.world.name,
+        world_hash=built.world.hash,
+        seed=spec.seed,
+        policy=PolicyRecord(
+            name=policy.name,
+            kind=policy.policy.kind,
+            forecast=policy.forecast.kind,
+            parameters=policy.model_dump(mode="json", exclude={"name", "title"}),
+        ),
+        scenario=spec.scenario.model_dump(mode="json"),
+        charge_as={t.name: Charge(trained=t.backbone, charged=t.charge_as) for t in spec.scenario.tasks},
+    )
+
+
+def check_out(specs: list[RunSpec], *, overwrite: bool) -> None:
+    """Fails early, before anything is recorded, where the results could not be written.
+
+    Raises `ResultsError` for a folder that cannot be written or that already holds a run.
+    """
+    for spec in specs:
+        if not overwrite and spec.out.is_dir() and any(spec.out.iterdir()):
+            raise ResultsError(
+                f"{spec.out}: already holds files; choose another --out, or replace its runs with --overwrite."
+            )
+        parent = next(p for p in [spec.out, *spec.out.absolute().parents] if p.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise ResultsError(f"{spec.out}: cannot be written, because {parent} is not a writable folder.")

@@ -1,0 +1,158 @@
+"""A scenario and a seed become a world under one hash, its data, and the tables that describe it in a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iovsim.config import Scenario
+from iovsim.domain import Radio, World
+from iovsim.experiment.city import City, Progress, build_city
+from iovsim.experiment.data import build_task, load_data
+from iovsim.experiment.fleet import build_fleet, check_tiers, district_of
+from iovsim.learning.datasets import Data
+from iovsim.learning.roadvit import WEIGHTS
+from iovsim.results import Recorder
+from iovsim.results.recorder import sha256_of
+from iovsim.rng import stream
+from iovsim.units import dbm_to_w, noise_w_per_hz
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BuiltWorld:
+    """A world, and what only the trainer and the recorder need of it."""
+
+    world: World
+    data: Mapping[str, Data]  # by task
+    city: City
+
+
+def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> BuiltWorld:
+    """Everything that a policy cannot change. `progress` gets the name of a step and the part of it that is done.
+
+    Raises an `IovsimError` for whatever is wrong with the scenario, its map, its traffic or its data.
+    """
+    check_tiers(scenario)
+    data = {}
+    for number, task in enumerate(scenario.tasks):
+        progress("loading data", number / len(scenario.tasks))
+        data[task.name] = load_data(scenario, task)
+    tasks = tuple(build_task(scenario, t, data[t.name]) for t in scenario.tasks)
+    city = build_city(scenario, seed, cache, progress)
+    names = sorted({c.vehicle for c in city.contacts})
+    districts = district_of(city.first_positions, city.roadmap.bounds, scenario.districts.per_side)
+    end_s = scenario.time.start_s + scenario.time.duration_s
+    world = World(
+        name=scenario.name,
+        hash=world_hash(scenario, seed, city, data),
+        seed=seed,
+        start_s=scenario.time.start_s,
+        end_s=end_s,
+        rsus=city.rsus,
+        contacts=city.contacts,
+        links=city.links,
+        vehicles=build_fleet(scenario, seed, names, districts, data),
+        tasks=tasks,
+        radio=build_radio(scenario),
+        round_period_s=scenario.rounds.period_s,
+        round_deadline_s=scenario.rounds.deadline_s,
+        merge_every_rounds=scenario.rounds.merge_every,
+        refuse_over_budget=scenario.rounds.over_budget == "refuse",
+        evaluate_every_merges=scenario.evaluation.every_merges,
+        evaluated_vehicles=_sample(names, scenario.evaluation.vehicles, seed),
+    )
+    return BuiltWorld(world, data, city)
+
+
+def world_hash(scenario: Scenario, seed: int, city: City, data: Mapping[str, Data]) -> str:
+    """SHA-256 over the scenario, the seed, and the content (not the names) of every file behind them."""
+    content: dict[str, Any] = {
+        "scenario": without_paths(scenario),
+        "seed": seed,
+        "trace": city.trace_sha256,
+        "map": city.map_sha256,
+        "data": {task: _data_sha256(d) for task, d in sorted(data.items())},
+        "weights": sha256_of(WEIGHTS),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def without_paths(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as plain data without its title and file names, which say nothing about the world."""
+    plain = scenario.model_dump(mode="json", exclude={"title": True, "mobility": {"map", "sumocfg", "trace"}})
+    for task in plain["tasks"]:
+        task["data"].pop("path", None)
+    return plain
+
+
+def build_radio(scenario: Scenario) -> Radio:
+    """The scenario's decibels as linear SI values."""
+    section = scenario.radio
+    return Radio(
+        bandwidth_up_hz=section.bandwidth_up_hz,
+        bandwidth_down_hz=section.bandwidth_down_hz,
+        rsu_power_w=dbm_to_w(section.rsu_power_dbm),
+        vehicle_power_w=dbm_to_w(section.vehicle_power_dbm),
+        rsu_noise_w_per_hz=noise_w_per_hz(section.rsu_noise_figure_db),
+        vehicle_noise_w_per_hz=noise_w_per_hz(section.vehicle_noise_figure_db),
+        efficiency=section.efficiency,
+        max_bps_per_hz=section.max_bps_per_hz,
+        rsu_pa_efficiency=section.rsu_pa_efficiency,
+        rsu_rx_w=section.rsu_rx_w,
+    )
+
+
+def record_world(built: BuiltWorld, recorder: Recorder) -> None:
+    """The tables that describe the world: equal in every run of the same hash."""
+    for rsu in built.world.rsus:
+        recorder.add("rsus", rsu=rsu.rsu, x_m=rsu.x_m, y_m=rsu.y_m, height_m=rsu.height_m, range_m=rsu.range_m)
+    links = built.city.links.frame()[["contact", "mean_gain_db", "los_share", "nlos_share"]]
+    recorder.add_frame("contacts", built.city.contacts.frame().merge(links, on="contact"))
+    recorder.add_frame("handovers", built.city.contacts.handovers())
+    recorder.add_frame("connectivity", built.city.connectivity)
+    recorder.add_frame("density", built.city.density)
+    recorder.add_frame("shapes", _shapes(built.city))
+    recorder.add_rows("shards", _shards(built))
+
+
+def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
+    for name, vehicle in sorted(built.world.vehicles.items()):
+        for task, shard in sorted(vehicle.shards.items()):
+            yield {
+                "vehicle": name,
+                "district": vehicle.district,
+                "tier": vehicle.device.tier,
+                "task": task,
+                "train_samples": len(shard.train),
+                "test_samples": len(shard.test),
+                "classes": len(np.unique(built.data[task].train.labels[shard.train])),
+            }
+
+
+def _shapes(city: City) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"kind": kind, "shape": i, "point": np.arange(len(line)), "x_m": line[:, 0], "y_m": line[:, 1]})
+        for kind, lines in (("road", city.roadmap.roads), ("building", city.roadmap.buildings))
+        for i, line in enumerate(lines)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _sample(names: list[str], count: int, seed: int) -> tuple[str, ...]:
+    """At most `count` of the names, by rank in a draw of each one's own."""
+    return tuple(sorted(sorted(names, key=lambda v: stream(seed, "evaluated", v).random())[:count]))
+
+
+def _data_sha256(data: Data) -> str:
+    digest = hashlib.sha256()
+    for part in (data.train, data.test):
+        digest.update(part.images.tobytes())
+        digest.update(part.labels.tobytes())
+    return digest.hexdigest()

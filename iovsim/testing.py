@@ -1,0 +1,283 @@
+"""For those who extend iovsim: checks for policies and aggregators, a tiny world, and a trainer without torch.
+
+```python
+from iovsim.testing import check_policy
+check_policy(lambda: MyPolicy(limit=3))
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from iovsim.domain import (
+    Adapter,
+    Aggregator,
+    Contact,
+    ContactEnd,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    JobEnd,
+    JobStatus,
+    LossReason,
+    Metrics,
+    Policy,
+    Radio,
+    RoundOutcome,
+    RoundPlan,
+    RoundView,
+    Rsu,
+    Shard,
+    Task,
+    TrainJob,
+    Update,
+    Vehicle,
+    World,
+)
+from iovsim.energy.architectures import ARCHITECTURES
+from iovsim.energy.devices import TIERS
+from iovsim.engine.admit import admit
+from iovsim.engine.observe import observe
+from iovsim.engine.simulate import initial_state
+from iovsim.errors import PolicyError
+from iovsim.mobility.forecast import HeadingForecast
+from iovsim.radio.channel import Channel
+from iovsim.rng import seed_of, stream
+from iovsim.units import dbm_to_w, noise_w_per_hz
+
+LAYERS = {"layers.0.query": (6, 6), "layers.0.value": (6, 6)}
+CLASSES = 4
+
+
+@dataclass
+class FakeTrainer:
+    """A trainer without torch: updates are small random steps named by the job, and loss falls with their number.
+
+    Adapters look like real ones, so aggregation and recording do their real work. Equal jobs give equal updates.
+    """
+
+    waiting: dict[int, TrainJob] = field(default_factory=dict)
+    submitted: int = 0
+
+    def initial(self, task: str, rank: int, seed: int) -> Adapter:
+        tensors: dict[str, Float32Array] = {}
+        for name, (inputs, outputs) in LAYERS.items():
+            rows = stream(seed, task, name).normal(size=(rank, inputs))
+            tensors[f"{name}.lora_A.weight"] = rows.astype(np.float32)
+            tensors[f"{name}.lora_B.weight"] = np.zeros((outputs, rank), dtype=np.float32)
+        tensors["head.weight"] = np.zeros((CLASSES, 6), dtype=np.float32)
+        return Adapter(rank, 16.0, tensors)
+
+    def submit(self, job: TrainJob) -> int:
+        self.submitted += 1
+        self.waiting[self.submitted] = job
+        return self.submitted
+
+    def result(self, handle: int) -> Update:
+        job = self.waiting.pop(handle)
+        rng = stream(job.seed, "fake training")
+        moved = {
+            k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
+        }
+        before = _loss(job.adapter)
+        adapter = replace(job.adapter, tensors=moved)
+        return Update(adapter, len(job.samples), before, 0.9 * before, 1.0)
+
+    def evaluate(self, task: str, adapter: Adapter) -> Metrics:
+        loss = _loss(adapter)
+        return Metrics(100, 1.0 - loss, 1.0 - loss, loss)
+
+    def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
+        return [replace(self.evaluate(task, adapter), samples=len(s)) for s in shards]
+
+
+def _loss(adapter: Adapter) -> float:
+    """In (0, 1], falling as the head moves away from zero."""
+    return float(np.exp(-np.linalg.norm(adapter.tensors["head.weight"])))
+
+
+@dataclass(frozen=True)
+class _Book:
+    """Contacts in a list."""
+
+    contacts: tuple[Contact, ...]
+
+    def __len__(self) -> int:
+        return len(self.contacts)
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self.contacts)
+
+    def active(self, rsu: str, time_s: float) -> Sequence[Contact]:
+        found = [c for c in self.contacts if c.rsu == rsu and c.start_s <= time_s < c.end_s]
+        return sorted(found, key=lambda c: c.vehicle)
+
+
+def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: float = 120.0) -> World:
+    """A straight road, an RSU every 400 m, vehicles at constant speeds, one task, no files: built in milliseconds."""
+    task = Task("signs", CLASSES, (2, 4, 8), 16.0, 1, 16, 1e-3, 500.0, ARCHITECTURES["vit-base-patch16-224"])
+    sites = tuple(Rsu(f"rsu{i}", 200.0 + 400.0 * i, 20.0, 5.0, 200.0, ("signs",)) for i in range(rsus))
+    fleet = {f"v{i:02d}": stream(seed, "tiny world", i).uniform(5.0, 15.0) for i in range(vehicles)}
+    contacts = _Book(tuple(_straight_contacts(fleet, sites, duration_s)))
+    tiers = sorted(TIERS)
+    rng = stream(seed, "tiny shards")
+    return World(
+        name="tiny",
+        hash=f"tiny-{seed}",
+        seed=seed,
+        start_s=0.0,
+        end_s=duration_s,
+        rsus=sites,
+        contacts=contacts,
+        links=Channel().links(contacts, sites, seed),
+        vehicles={
+            v: Vehicle(
+                v, TIERS[tiers[i % len(tiers)]], 0, {"signs": Shard("signs", rng.permutation(64)[:48], np.arange(8))}
+            )
+            for i, v in enumerate(fleet)
+        },
+        tasks=(task,),
+        radio=Radio(
+            bandwidth_up_hz=20e6,
+            bandwidth_down_hz=20e6,
+            rsu_power_w=1.0,
+            vehicle_power_w=dbm_to_w(23.0),
+            rsu_noise_w_per_hz=noise_w_per_hz(5.0),
+            vehicle_noise_w_per_hz=noise_w_per_hz(9.0),
+            efficiency=0.75,
+            max_bps_per_hz=7.4,
+            rsu_pa_efficiency=0.3,
+            rsu_rx_w=5.0,
+        ),
+        round_period_s=20.0,
+        round_deadline_s=18.0,
+        merge_every_rounds=2,
+        refuse_over_budget=False,
+        evaluate_every_merges=1,
+        evaluated_vehicles=tuple(fleet),
+    )
+
+
+def _straight_contacts(fleet: Mapping[str, float], sites: Sequence[Rsu], duration_s: float) -> Iterator[Contact]:
+    """Vehicles drive along y = 0 from x = 0, each attached to the RSU whose 400 m stretch it is on."""
+    number = 0
+    for vehicle, speed_mps in sorted(fleet.items()):
+        for i, site in enumerate(sites):
+            start_s = 400.0 * i / speed_mps
+            end_s = min(400.0 * (i + 1) / speed_mps, duration_s)
+            if end_s <= start_s:
+                continue
+            time_s = np.unique(np.concatenate([[start_s], np.arange(np.ceil(start_s), end_s), [end_s]]))
+            last = end_s == duration_s
+            yield Contact(
+                number,
+                vehicle,
+                site.rsu,
+                start_s,
+                end_s,
+                ContactEnd.HORIZON if last else ContactEnd.HANDOVER,
+                time_s,
+                speed_mps * time_s,
+                np.zeros_like(time_s),
+                np.full_like(time_s, speed_mps),
+                np.zeros_like(time_s),
+            )
+            number += 1
+
+
+def tiny_views(seed: int = 0) -> Iterator[RoundView]:
+    """Views from tiny worlds: crowded, sparse, without any client, with a busy one, with next to no budget."""
+    for vehicles, budget_j in ((8, 500.0), (1, 500.0), (0, 500.0), (40, 100.0), (8, 1e-3)):
+        world = tiny_world(seed, vehicles=vehicles)
+        world = replace(world, tasks=tuple(replace(t, round_energy_j=budget_j) for t in world.tasks))
+        state = initial_state(world, FakeTrainer())
+        state.busy.add("v00")
+        for number in range(3):
+            for rsu in world.rsus:
+                start_s = world.start_s + number * world.round_period_s
+                yield observe(world, HeadingForecast(), state, rsu, number, start_s)[0]
+
+
+def check_policy(make: Callable[[], Policy]) -> None:
+    """Puts a policy through many rounds and raises `PolicyError` with the first fault.
+
+    Every plan must be admissible (see `engine.admit`), a policy made anew must plan the same from the same views,
+    views must stay untouched, and `feedback` must take a round in which every job was lost. `make` is called twice.
+    """
+    first, second = make(), make()
+    for view in tiny_views():
+        clients = view.clients
+        plan = first.plan(view)
+        if not isinstance(plan, RoundPlan):
+            raise PolicyError(f"{_name(first)}: plan() returned {type(plan).__name__}; it must return a RoundPlan.")
+        admit(view, plan, refuse_over_budget=False)
+        again = second.plan(replace(view, rng=stream(0, "policy", view.rsu, view.round)))
+        if plan.assignments != again.assignments:
+            raise PolicyError(
+                f"{_name(first)}: two fresh instances plan differently from the same view; draw only from view.rng "
+                "and do not depend on the order of a set."
+            )
+        if view.clients != clients:
+            raise PolicyError(f"{_name(first)}: plan() changed the view; it is the engine's.")
+        for policy in (first, second):
+            policy.feedback(_all_lost(view, plan))
+
+
+def check_aggregator(make: Callable[[], Aggregator], seed: int = 0) -> None:
+    """Raises `PolicyError` unless the aggregator keeps a single update, ignores order and weight scale, and gives
+    every client the rank it is asked for without changing tensors in place."""
+    trainer = FakeTrainer()
+    current = trainer.initial("signs", 4, seed)
+    updates = [trainer.result(trainer.submit(_job(current, i))) for i in range(3)]
+    before = {k: v.copy() for k, v in updates[0].adapter.tensors.items()}
+    one = make().aggregate(current, updates[:1])
+    _expect_close(one, updates[0].adapter, "a single update must become the new adapter")
+    joined = make().aggregate(current, updates)
+    _expect_close(make().aggregate(current, updates[::-1]), joined, "the order of updates must not matter")
+    doubled = [replace(u, samples=2 * u.samples) for u in updates]
+    _expect_close(make().aggregate(current, doubled), joined, "only relative weights may matter")
+    given = make().redistribute(joined, 4, seed)
+    if given.rank != 4 or any(v.shape[0] != 4 for k, v in given.tensors.items() if "lora_A" in k):
+        raise PolicyError(f"{_name(make())}: redistribute(…, rank=4) gave rank {given.rank}.")
+    if any(not np.array_equal(before[k], updates[0].adapter.tensors[k]) for k in before):
+        raise PolicyError(f"{_name(make())}: aggregate() wrote into an update; it must return new arrays.")
+
+
+def effective_update(adapter: Adapter) -> dict[str, FloatArray]:
+    """`alpha / rank * B @ A` by layer, in float64: what the adapter adds to each frozen weight."""
+    stems = sorted(k.removesuffix(".lora_A.weight") for k in adapter.tensors if k.endswith(".lora_A.weight"))
+    scale = adapter.alpha / adapter.rank
+    return {
+        s: scale
+        * adapter.tensors[f"{s}.lora_B.weight"].astype(np.float64)
+        @ adapter.tensors[f"{s}.lora_A.weight"].astype(np.float64)
+        for s in stems
+    }
+
+
+def _all_lost(view: RoundView, plan: RoundPlan) -> RoundOutcome:
+    jobs = tuple(
+        JobEnd(a, i, view.start_s, view.start_s + 1.0, JobStatus.LOST_DOWNLINK, LossReason.CONTACT, (), None)
+        for i, a in enumerate(plan.assignments.values())
+    )
+    return RoundOutcome(view.rsu, view.round, view.start_s, view.start_s + 1.0, view, plan, jobs, {})
+
+
+def _job(adapter: Adapter, number: int) -> TrainJob:
+    samples = np.arange(8 * (number + 1))
+    return TrainJob("signs", f"v{number}", 0, "rsu0", adapter, samples, 1, 8, 1e-3, seed_of(0, "check", number))
+
+
+def _expect_close(found: Adapter, expected: Adapter, rule: str) -> None:
+    """Compares what adapters do, not how they are factored."""
+    one, other = effective_update(found), effective_update(expected)
+    if one.keys() != other.keys() or any(not np.allclose(one[k], other[k], atol=1e-5) for k in one):
+        raise PolicyError(f"aggregator: {rule}.")
+
+
+def _name(thing: object) -> str:
+    return type(thing).__name__
