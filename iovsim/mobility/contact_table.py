@@ -152,7 +152,7 @@ class ContactTable:
     def load(path: Path) -> ContactTable:
         """Read what `save` wrote. Raises `TraceError` where the file is missing, damaged or of another kind."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return ContactTable(ContactColumns(**{f.name: file[f.name] for f in fields(ContactColumns)}))
         except FileNotFoundError:
             raise TraceError(f"{path}: no such contact table; build the world again.") from None

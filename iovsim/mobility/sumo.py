@@ -72,8 +72,11 @@ def record(
             f"repeated; remove it."
         )
     inputs(sumocfg)
-    options: dict[str, object] = {"seed": seed, "begin": begin_s, "end": end_s, "step-length": step_s}
-    options = {name: value for name, value in options.items() if value is not None}
+    times = {"begin": begin_s, "end": end_s, "step-length": step_s}
+    options: dict[str, float] = {
+        "seed": seed,
+        **{name: float(time) for name, time in times.items() if time is not None},
+    }
     name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
     traces = Path(cache).absolute() / "traces"
     path = traces / f"{name}.parquet"
@@ -90,15 +93,13 @@ def record(
     return path
 
 
-def _run(
-    config: SumoConfig, folder: Path, options: dict[str, object], progress: Callable[[float], None] | None
-) -> None:
+def _run(config: SumoConfig, folder: Path, options: dict[str, float], progress: Callable[[float], None] | None) -> None:
     """Run SUMO in `folder`; it leaves `trace.parquet` there."""
-    begin_s = _seconds(options.get("begin") or config.get("begin") or 0)
-    end_s = _seconds(options.get("end") or config.get("end") or -1)
+    begin_s = options.get("begin", _seconds(config.get("begin") or "0"))
+    end_s = options.get("end", _seconds(config.get("end") or "-1"))
     if progress is not None and end_s < 0:
         end_s = _last_departure_s(config)
-    step_s = _seconds(options.get("step-length") or config.get("step-length") or 1)
+    step_s = options.get("step-length", _seconds(config.get("step-length") or "1"))
     _write_config(config, folder / "run.sumocfg")
     # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it
     # leads from wherever they would lie up to the root and down into our folder.
@@ -176,10 +177,10 @@ def _readable(path: Path) -> bool:
         return False
 
 
-def _seconds(value: object) -> float:
+def _seconds(value: str) -> float:
     """SUMO's times: seconds, or [days:]hours:minutes:seconds."""
     total = 0.0
-    for part, unit in zip(reversed(str(value).split(":")), (1.0, 60.0, 3600.0, 86400.0), strict=False):
+    for part, unit in zip(reversed(value.split(":")), (1.0, 60.0, 3600.0, 86400.0), strict=False):
         total += float(part) * unit
     return total
 

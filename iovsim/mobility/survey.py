@@ -51,10 +51,12 @@ def density(trace: Trace, cell_m: float, *, start_s: float | None = None, end_s:
 def first_positions(trace: Trace, *, start_s: float | None = None, end_s: float | None = None) -> pd.DataFrame:
     """One row a vehicle, sorted by name: vehicle, time_s, x_m, y_m of its first sample in `[start_s, end_s)`."""
     names: list[str] = []
+    seen: set[int] = set()
     parts: list[FloatArray] = []
     for window in trace.windows(begin_s=start_s, end_s=end_s):
         codes, first = np.unique(window.vehicle, return_index=True)
-        new: NDArray[np.intp] = first[codes >= len(names)]  # codes count up in order of first appearance
+        new: NDArray[np.intp] = first[~np.isin(codes, list(seen))]
+        seen.update(codes.tolist())
         names = list(window.names)
         parts.append(
             np.column_stack([window.vehicle[new], window.time_s[new], window.x_m[new], window.y_m[new]]).astype(

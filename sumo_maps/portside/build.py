@@ -53,7 +53,7 @@ VEHICLES = [  # id, share, class, length (m), acceleration (m/s^2), top speed (m
 Node = tuple[int, int]
 
 
-def main() -> None:
+def main(target: Path = HERE) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_streets(folder)
@@ -65,9 +65,9 @@ def main() -> None:
         write_trips(folder, net)
         tool("duarouter", folder, "--net-file", "net.xml", "--route-files", "trips.xml", "--output-file", "routes.xml",
              "--seed", str(SEED), "--weights.random-factor", "1.6", "--remove-loops", "--no-step-log")  # fmt: skip
-        write_packed(HERE / "portside.net.xml.gz", without_comments((folder / "net.xml").read_text()))
-        write_packed(HERE / "portside.rou.xml.gz", without_comments((folder / "routes.xml").read_text()))
-        write_packed(HERE / "portside.poly.xml.gz", polygons(buildings))
+        write_packed(target / "portside.net.xml.gz", without_comments((folder / "net.xml").read_text()))
+        write_packed(target / "portside.rou.xml.gz", without_comments((folder / "routes.xml").read_text()))
+        write_packed(target / "portside.poly.xml.gz", polygons(buildings))
 
 
 def write_streets(folder: Path) -> None:
