@@ -62,9 +62,12 @@ def record(
     step_s` replace what the configuration says (None: keep it). Vehicles only; a `device.fcd` section in the
     configuration still chooses which. `progress` is told the fraction of simulated time done.
 
-    Raises `TraceError` if the configuration is missing, broken or random, if SUMO refuses or fails (in SUMO's words),
-    or if no vehicle ever drives. However it ends, no process and no partial file is left.
+    Raises `TraceError` if the seed is not in [0, 2^31), if the configuration is missing, broken or random, if SUMO
+    refuses or fails (in SUMO's words), or if no vehicle ever drives. Whatever is raised, KeyboardInterrupt too, leaves
+    no process and no partial file.
     """
+    if not 0 <= seed < 2**31:
+        raise TraceError(f"{sumocfg}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
     config = read_config(sumocfg)
     if (config.get("random") or "false").lower() in ("true", "1", "yes", "on", "x"):
         raise TraceError(
@@ -163,9 +166,10 @@ def _write_config(config: SumoConfig, path: Path) -> None:
         if section in DROPPED and section != "report":
             continue
         kept = {o: v for o, v in options.items() if o != "seed" and (section != "report" or o in KEPT_REPORT)}
-        element = ET.SubElement(root, section)
-        for option, value in kept.items():
-            ET.SubElement(element, option, value=value)
+        if kept:  # SUMO takes an empty section for an option
+            element = ET.SubElement(root, section)
+            for option, value in kept.items():
+                ET.SubElement(element, option, value=value)
     ET.ElementTree(root).write(path, encoding="UTF-8", xml_declaration=True)
 
 

@@ -210,6 +210,17 @@ def test_broken_routes_are_told_in_sumos_words(tmp_path: Path) -> None:
     assert contents(tmp_path / "cache") == {}
 
 
+def test_an_end_before_the_begin_is_told_in_sumos_words(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"exit code 1: The end time should be after the begin time\.$"):
+        record(PORTSIDE, seed=1, begin_s=50, end_s=20, cache=tmp_path)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_seed_that_sumo_does_not_take(tmp_path: Path, seed: int) -> None:
+    with pytest.raises(TraceError, match=f"seed {seed} is not one that SUMO takes; it must be in 0 to 2147483647"):
+        record(PORTSIDE, seed=seed, cache=tmp_path)
+
+
 def test_damaged_gzip(tmp_path: Path) -> None:
     sumocfg = config(tmp_path / "map")
     net = tmp_path / "map" / "portside.net.xml.gz"
