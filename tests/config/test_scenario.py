@@ -1,0 +1,123 @@
+"""A wrong world file ends in one line with file, key, what was found, and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iovsim.config import load_policy, load_scenario
+from iovsim.errors import ScenarioError
+from iovsim.paths import shared_dir
+
+GOOD = """
+name = "small"
+
+[time]
+start_s = 0.0
+duration_s = 100.0
+
+[mobility]
+map = "portside"
+
+[rsus]
+placement = "junctions"
+count = 3
+
+[radio]
+bandwidth_up_hz = 10e6
+
+[radio.path_loss]
+kind = "log-distance"
+exponent = 3.0
+
+[[tasks]]
+name = "signs"
+round_energy_j = 100.0
+data = { kind = "npz", path = "a.npz" }
+"""
+
+
+def load(folder: Path, text: str) -> object:
+    path = folder / "world.toml"
+    path.write_text(text)
+    return load_scenario(path)
+
+
+def test_a_good_file_loads_with_defaults_and_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "world.toml"
+    path.write_text(GOOD)
+    scenario = load_scenario(path)
+    assert scenario.radio.bandwidth_up_hz == 10e6
+    assert scenario.radio.bandwidth_down_hz == 20e6
+    assert scenario.radio.path_loss.parameters == {"exponent": 3.0}
+    assert scenario.resolved(Path("a.npz")) == tmp_path / "a.npz"
+
+
+WRONG = [
+    ("bandwidth_up_hz", "bandwith_up_hz", r"unknown key 'radio.bandwith_up_hz'; did you mean 'bandwidth_up_hz'\?"),
+    (
+        "bandwidth_up_hz = 10e6",
+        "bandwidth_up_mhz = 10",
+        r"unknown key 'radio.bandwidth_up_mhz'; did you mean 'bandwidth_up_hz'",
+    ),
+    ("count = 3", 'count = "three"', r"key 'rsus.count': found 'three'; Input should be a valid integer"),
+    ("count = 3", "count = 0", r"key 'rsus.count': found 0; Input should be greater than or equal to 1"),
+    ("count = 3", "", r"key 'rsus': placement 'junctions' needs 'count'"),
+    ("start_s = 0.0", "", r"the key 'time.start_s' is missing"),
+    ("100.0\n\n[mob", "nan\n\n[mob", r"key 'time.duration_s': found nan; Input should be a finite number"),
+    ("duration_s = 100.0", "duration_s = -5", r"key 'time.duration_s': found -5; Input should be greater than 0"),
+    ("duration_s = 100.0", "duration_s = 5", r"time.duration_s = 5 holds no round of period_s = 30"),
+    ('map = "portside"', "", r"key 'mobility': give either 'map' .* or 'sumocfg'"),
+    ('"npz"', '"nzp"', r"key 'tasks\[0\].data.kind': unknown 'nzp'; did you mean 'npz'"),
+    ('path = "a.npz"', 'pth = "a.npz"', r"'tasks\[0\].data.path' is missing"),
+    ('name = "small"', "name = ", r"not valid TOML: .*line 2"),
+    ('name = "small"', 'name = "a/b"', r"key 'name': found 'a/b'; String should match pattern"),
+    ("round_energy_j = 100.0", "", r"the key 'tasks\[0\].round_energy_j' is missing"),
+    ("round_energy_j = 100.0", "round_energy_j = 100.0\nranks = [8, 4]", r"ranks must ascend"),
+    ('placement = "junctions"', 'placement = "sites"', r"placement 'sites' needs at least one"),
+    (
+        'placement = "junctions"',
+        'placement = "junction"',
+        r"key 'rsus.placement': found 'junction'; Input should be 'junctions', 'grid' or 'sites'",
+    ),
+    ("[radio]", "[rounds]\ndeadline_s = 31.0\n[radio]", r"deadline_s = 31 exceeds period_s = 30"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[m[:40] for _, _, m in WRONG])
+def test_a_wrong_file_is_told_where_and_what(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ScenarioError, match=message) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    assert str(tmp_path / "world.toml") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_site_with_an_unknown_task_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace('placement = "junctions"', 'placement = "sites"').replace("count = 3", "")
+    text += '\n[[rsus.sites]]\nname = "a"\nx_m = 1.0\ny_m = 2.0\ntasks = ["lights"]\n'
+    with pytest.raises(ScenarioError, match=r"RSU 'a' hosts the unknown task 'lights'; the tasks are \['signs'\]"):
+        load(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"nowhere.toml: no such file"):
+        load_scenario(tmp_path / "nowhere.toml")
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ScenarioError, match=r"cannot be read as a text file"):
+        load_scenario(tmp_path / "x.toml")
+
+
+def test_an_unknown_policy_gets_the_nearest_name() -> None:
+    with pytest.raises(ScenarioError, match=r"policy 'energy-buget': .* did you mean 'energy-budget'\?"):
+        load_policy("energy-buget")
+
+
+@pytest.mark.parametrize("path", sorted(shared_dir("scenarios").glob("policies/*.toml")), ids=lambda p: p.stem)
+def test_built_in_policy_files_are_named_like_their_policy(path: Path) -> None:
+    assert load_policy(path.stem).name == path.stem
+    assert load_policy(path.stem).title

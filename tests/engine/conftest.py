@@ -1,0 +1,82 @@
+"""Hand-made worlds: one straight contact with a constant gain, whose every second and joule can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iovsim.domain import Contact, ContactEnd, Forecast, Link, Policy, World
+from iovsim.engine import Method, Setting, State, simulate
+from iovsim.engine.terms import Terms
+from iovsim.learning.aggregate import SvdAggregator
+from iovsim.mobility.forecast import HeadingForecast
+from iovsim.policies.budget import KeepBudgets
+from iovsim.results import Charge, Manifest, PolicyRecord, Run, RunFolder, open_run
+from iovsim.testing import FakeTrainer, tiny_world
+
+GAIN = 1e-9
+
+
+def straight_contact(end_s: float, end: ContactEnd = ContactEnd.RANGE) -> tuple[Contact, Link]:
+    """A standing vehicle, 100 m from its RSU, from 0 s to `end_s`, at a constant gain."""
+    time_s = np.array([0.0, end_s])
+    still = np.zeros(2)
+    contact = Contact(0, "v0", "rsu0", 0.0, end_s, end, time_s, still + 100.0, still, still, still)
+    return contact, Link(0, time_s, np.full(2, GAIN), np.ones(2), np.zeros(2, dtype=np.int8))
+
+
+@pytest.fixture
+def world() -> World:
+    return tiny_world(3, vehicles=12)
+
+
+@pytest.fixture
+def terms(world: World) -> Callable[[float], Terms]:
+    """Terms of a contact that ends at the given second."""
+
+    def make(end_s: float) -> Terms:
+        contact, link = straight_contact(end_s)
+        vehicle = world.vehicles["v00"]
+        return Terms(contact, link, vehicle.device, world.tasks[0], vehicle.shards["signs"], world.radio)
+
+    return make
+
+
+Runner = Callable[..., tuple[Run, State]]
+
+
+@pytest.fixture
+def run_world(tmp_path: Path) -> Runner:
+    """Runs a world under a policy with the fake trainer, and opens the finished folder."""
+    count = 0
+
+    def go(
+        world: World, policy: Policy, forecast: Forecast | None = None, trainer: FakeTrainer | None = None
+    ) -> tuple[Run, State]:
+        nonlocal count
+        count += 1
+        method = Method(policy, SvdAggregator(), KeepBudgets(), forecast or HeadingForecast())
+        manifest = Manifest(
+            world=world.name,
+            world_hash=world.hash,
+            seed=world.seed,
+            policy=PolicyRecord(name="p", kind="p", forecast="heading", parameters={}),
+            scenario={},
+            charge_as={"signs": Charge("fake", "vit-base-patch16-224")},
+        )
+        folder = tmp_path / f"run-{count}"
+        with RunFolder.create(folder, manifest) as made:
+            state = simulate(Setting(world, method, trainer or FakeTrainer(), made.recorder), lambda done: None)
+        return open_run(folder), state
+
+    return go
+
+
+@pytest.fixture
+def short_world(world: World) -> World:
+    """A world whose horizon cuts the last round in the middle of its jobs."""
+    return replace(world, end_s=41.5)

@@ -1,0 +1,61 @@
+"""A job ends where its first unfinished phase is cut, and says what cut it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import simpy
+
+from iovsim.domain import Assignment, JobStatus, LossReason
+from iovsim.engine.course import FEDERATED_COURSE
+from iovsim.engine.job import Served, serve
+from iovsim.engine.terms import Terms
+
+Make = Callable[[float], Terms]
+
+
+def served(terms: Terms, *, deadline_s: float = 90.0, horizon_s: float = 100.0) -> Served:
+    env = simpy.Environment()
+    assignment = Assignment("v0", "signs", 8, 1, 2e6, 2e6, 0.2, deadline_s)
+    process = env.process(serve(env, terms, assignment, FEDERATED_COURSE, lambda: 7, 0.0, horizon_s))
+    env.run()
+    result: Served = process.value
+    return result
+
+
+def test_a_job_with_time_is_delivered(terms: Make) -> None:
+    job = served(terms(80.0))
+    assert job.end.status is JobStatus.DELIVERED
+    assert job.end.reason is LossReason.NONE
+    assert job.handle == 7
+    assert [p.completed for p in job.end.phases] == [True, True, True]
+    assert all(a.end_s == b.start_s for a, b in zip(job.end.phases, job.end.phases[1:], strict=False))
+    assert job.end.end_s == job.end.phases[-1].end_s
+
+
+@pytest.mark.parametrize(
+    ("phase", "status"),
+    [(0, JobStatus.LOST_DOWNLINK), (1, JobStatus.LOST_COMPUTE), (2, JobStatus.LOST_UPLINK)],
+)
+@pytest.mark.parametrize("reason", [LossReason.CONTACT, LossReason.DEADLINE, LossReason.NONE])
+def test_a_job_cut_in_a_phase_is_lost_there(terms: Make, phase: int, status: JobStatus, reason: LossReason) -> None:
+    whole = served(terms(80.0)).end.phases
+    cut_s = (whole[phase].start_s + whole[phase].end_s) / 2
+    match reason:
+        case LossReason.CONTACT:
+            job = served(terms(cut_s))
+        case LossReason.DEADLINE:
+            job = served(terms(80.0), deadline_s=cut_s)
+        case _:
+            job, status = served(terms(80.0), horizon_s=cut_s), JobStatus.IN_FLIGHT
+    assert job.end.status is status
+    assert job.end.reason is reason
+    assert job.end.end_s == pytest.approx(cut_s)
+    assert len(job.end.phases) == phase + 1
+    assert (job.handle is not None) == (phase >= 1)
+
+
+def test_a_job_that_ends_at_the_deadline_counts(terms: Make) -> None:
+    end_s = served(terms(80.0)).end.end_s
+    assert served(terms(80.0), deadline_s=end_s).end.status is JobStatus.DELIVERED

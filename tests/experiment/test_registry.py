@@ -1,0 +1,124 @@
+"""Kinds named in files become objects; a wrong name or parameter is answered with the nearest right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iovsim.config import Kind, policy_from
+from iovsim.errors import ScenarioError
+from iovsim.experiment.method import build_method
+from iovsim.experiment.registry import make
+from iovsim.policies import StagedPolicy
+from iovsim.radio import FADING, PATH_LOSS, Channel
+from iovsim.radio.path_loss import LogDistance
+from iovsim.testing import check_policy, tiny_world
+
+NEW_POLICY = '''
+"""A new policy is one small file."""
+from iovsim.policies.draft import draft
+
+
+class Nearest:
+    def __init__(self, most: int = 2) -> None:
+        self.most = most
+
+    def plan(self, view):
+        return draft(view, sorted(view.clients, key=lambda c: c.distance_m)[: self.most])
+
+    def feedback(self, outcome):
+        pass
+'''
+
+NEW_PATH_LOSS = '''
+"""A new radio model is one small file."""
+from dataclasses import dataclass
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FreeSpace:
+    """Friis: 20 log10(4 pi d f / c)."""
+    extra_db: float = 0.0
+    environment: str = "urban"
+
+    def loss_db(self, geometry):
+        return 20 * np.log10(4 * np.pi * geometry.distance_3d_m * geometry.carrier_hz / 299792458.0) + self.extra_db
+'''
+
+
+@pytest.fixture
+def own_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_policy.py").write_text(NEW_POLICY)
+    (tmp_path / "my_radio.py").write_text(NEW_PATH_LOSS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_a_new_policy_is_one_small_file(own_modules: Path) -> None:
+    file = policy_from({"name": "nearest", "policy": {"kind": "my_policy:Nearest", "most": 3}}, "nearest.toml")
+    method = build_method(file)
+    assert method.policy.most == 3  # type: ignore[attr-defined]
+    check_policy(lambda: build_method(file).policy)
+
+
+def test_a_new_radio_model_is_one_small_file(own_modules: Path) -> None:
+    world = tiny_world(1)
+    kind = Kind(kind="my_radio:FreeSpace", extra_db=3.0)
+    model = make(kind, PATH_LOSS, "test")
+    fading = make(Kind(kind="none"), FADING, "test")
+    links = Channel(path_loss=model, fading=fading).links(world.contacts, world.rsus, 1)
+    lossy = Channel(path_loss=make(Kind(kind="my_radio:FreeSpace", extra_db=13.0), PATH_LOSS, "test"), fading=fading)
+    other = lossy.links(world.contacts, world.rsus, 1)
+    assert links.link(0).mean_gain == pytest.approx(10.0 * other.link(0).mean_gain)
+
+
+def test_parameters_reach_the_class() -> None:
+    assert make(Kind(kind="log-distance", exponent=3.5), PATH_LOSS, "w") == LogDistance(exponent=3.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Kind(kind="log-distanse"), r"w: unknown kind 'log-distanse'; did you mean 'log-distance'\?"),
+        (
+            Kind(kind="log-distance", exponant=3.0),
+            r"w: kind 'log-distance' has no parameter 'exponant'; did you mean 'exponent'\?",
+        ),
+        (Kind(kind="log-distance", exponent=-1.0), r"w, kind 'log-distance': .*exponent"),
+        (Kind(kind="log-distance", exponent="x"), r"w, kind 'log-distance': .*exponent"),
+        (Kind(kind="nowhere:Thing"), r"w: the module of 'nowhere:Thing' cannot be imported"),
+        (Kind(kind="math:Cosinus"), r"w: 'math' has no class 'Cosinus'; "),
+    ],
+)
+def test_what_is_wrong_is_named(kind: Kind, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        make(kind, PATH_LOSS, "w")
+
+
+def test_a_staged_policy_is_put_together_in_its_file() -> None:
+    stages = [{"kind": "select-random", "clients": 2}, {"kind": "keep-in-time"}, {"kind": "fixed-rank", "rank": 4}]
+    method = build_method(policy_from({"name": "mine", "policy": {"kind": "staged", "stages": stages}}, "mine.toml"))
+    assert isinstance(method.policy, StagedPolicy)
+    assert len(method.policy.stages) == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"kind": "staged"}, r"kind 'staged' takes exactly one parameter, a list"),
+        ({"kind": "staged", "stages": []}, r"kind 'staged' takes exactly one parameter, a list"),
+        ({"kind": "staged", "stages": ["select-all"]}, r"stage 1: found 'select-all'; a stage is a table"),
+        (
+            {"kind": "staged", "stages": [{"kind": "select-al"}]},
+            r"stage 1: unknown kind 'select-al'; did you mean 'select-all'",
+        ),
+        ({"kind": "random", "client": 3}, r"kind 'random' has no parameter 'client'; did you mean 'clients'"),
+        ({"kind": "random", "clients": 0}, r"kind 'random': clients = 0: must be at least 1"),
+    ],
+)
+def test_a_wrong_policy_is_refused(policy: dict[str, object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        build_method(policy_from({"name": "mine", "policy": policy}, "mine.toml"))

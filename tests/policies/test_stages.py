@@ -1,0 +1,104 @@
+"""What each stage promises, over many views of tiny worlds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from iovsim.domain import RoundPlan, RoundView
+from iovsim.errors import ScenarioError
+from iovsim.policies.draft import draft, equal_shares
+from iovsim.policies.energy import KeepToBudget
+from iovsim.policies.in_time import KeepInTime, slack_s
+from iovsim.policies.rank import FixedRank, ResidualContactRank
+from iovsim.policies.select import SelectAll, SelectRandom
+from iovsim.testing import tiny_views
+
+VIEWS = [v for seed in range(3) for v in tiny_views(seed)]
+CROWDED = [v for v in VIEWS if len(v.clients) > 3]
+
+
+def energy_j(view: RoundView, plan: RoundPlan) -> float:
+    return sum(view.estimate(a).energy_j for a in plan.assignments.values())
+
+
+def test_select_all_takes_every_free_client() -> None:
+    for view in VIEWS:
+        plan = SelectAll()(view, RoundPlan())
+        assert set(plan.assignments) == {c.vehicle for c in view.clients if not c.busy}
+
+
+def test_select_random_takes_so_many_and_varies_with_the_round() -> None:
+    chosen = {tuple(SelectRandom(3)(v, RoundPlan()).assignments) for v in CROWDED}
+    assert all(len(c) == 3 for c in chosen)
+    assert len(chosen) > 5
+
+
+def test_shares_use_the_whole_band() -> None:
+    for view in CROWDED:
+        plan = equal_shares(view, draft(view, view.clients))
+        assert sum(a.bandwidth_up_hz for a in plan.assignments.values()) == pytest.approx(view.bandwidth_up_hz)
+        assert sum(a.bandwidth_down_hz for a in plan.assignments.values()) == pytest.approx(view.bandwidth_down_hz)
+
+
+def test_fixed_rank_is_what_was_asked_for_or_the_next_lower() -> None:
+    view = CROWDED[0]
+    assert {a.rank for a in FixedRank(8)(view, draft(view, view.clients)).assignments.values()} == {8}
+    assert {a.rank for a in FixedRank(6)(view, draft(view, view.clients)).assignments.values()} == {4}
+    tight = replace(view, clients=tuple(replace(c, feasible_ranks={"signs": (2,)}) for c in view.clients))
+    assert {a.rank for a in FixedRank(8)(tight, draft(tight, tight.clients)).assignments.values()} == {2}
+
+
+def test_a_client_without_memory_for_any_rank_is_left_out() -> None:
+    view = CROWDED[0]
+    first = replace(view.clients[0], feasible_ranks={"signs": ()}, busy=False)
+    assert first.vehicle not in draft(view, [first, *view.clients[1:]]).assignments
+
+
+def test_keep_in_time_keeps_only_who_should_finish() -> None:
+    dropped = 0
+    for view in VIEWS:
+        clients = {c.vehicle: c for c in view.clients}
+        before = draft(view, view.clients)
+        plan = KeepInTime(0.8)(view, before)
+        assert all(slack_s(view, a, clients[v], 0.8) >= 0 for v, a in plan.assignments.items())
+        dropped += len(before.assignments) - len(plan.assignments)
+    assert dropped > 0
+
+
+def test_residual_contact_rank_is_the_largest_that_fits() -> None:
+    seen = set()
+    for view in VIEWS:
+        clients = {c.vehicle: c for c in view.clients}
+        plan = ResidualContactRank(0.8)(view, KeepInTime(0.8)(view, draft(view, view.clients)))
+        for vehicle, a in plan.assignments.items():
+            fits = [r for r in (2, 4, 8) if slack_s(view, replace(a, rank=r), clients[vehicle], 0.8) >= 0]
+            assert a.rank == max(fits)
+            seen.add(a.rank)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("budget_j", [1e-3, 30.0, 100.0, 300.0, 1e6])
+def test_keep_to_budget_never_plans_more_than_the_budget(budget_j: float) -> None:
+    for view in VIEWS:
+        rich = replace(view, tasks=tuple(replace(t, energy_budget_j=budget_j) for t in view.tasks))
+        plan = KeepToBudget()(rich, KeepInTime()(rich, draft(rich, rich.clients)))
+        assert energy_j(rich, plan) <= budget_j
+        if budget_j == 1e6 and any(not c.busy and c.residual_contact_s > 60 for c in view.clients):
+            assert plan.assignments
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SelectRandom(0), r"clients = 0: must be at least 1"),
+        (lambda: FixedRank(0), r"rank = 0: must be at least 1"),
+        (lambda: KeepInTime(0.0), r"safety = 0: must lie in \(0, 1\]"),
+        (lambda: ResidualContactRank(1.5), r"safety = 1.5: must lie in \(0, 1\]"),
+        (lambda: KeepToBudget(-1.0), r"safety = -1: must lie"),
+    ],
+)
+def test_wrong_parameters_are_refused(make: object, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        make()  # type: ignore[operator]
