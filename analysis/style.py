@@ -119,7 +119,7 @@ def new_figure(
     note: str = "",
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with its caption (`note`, then where the runs come from) and its axes row by row."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in), dpi=DOTS_PER_INCH, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     lines = [
         line
@@ -200,11 +200,17 @@ def held(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     return found
 
 
+def settle(figure: Figure) -> None:
+    """Finds the places of all axes and keeps them; twice, because ticks chosen in the first pass need other room."""
+    for _ in range(2):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 @styled
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Writes `<name>.png` (300 dpi) and `<name>.pdf`; equal figures give equal bytes. Raises `ResultsError`."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # keeps the places just found, for both files
+    settle(figure)
     written = []
     for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "ModDate": None})):
         buffer = io.BytesIO()

@@ -103,7 +103,7 @@ def test_type_is_of_print_size_and_widths_are_those_of_a_paper(figures: dict[str
 def test_nothing_is_cut_off_or_overlaps_the_legend(figures: dict[str, Figure]) -> None:
     """Axes with their labels, legends and captions lie within the figure, and no legend lies on an axes."""
     for name, figure in figures.items():
-        figure.draw_without_rendering()
+        style.settle(figure)
         whole = figure.bbox
         boxes = [axes.get_tightbbox() for axes in figure.axes]
         for box in [b for b in boxes if b is not None] + [legend.get_window_extent() for legend in figure.legends]:
@@ -321,3 +321,17 @@ def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
         "contact_times": {"no completed contacts", "no completed gaps"},
     }
     assert maps.city_map(run).axes[0].texts[0].get_text() == "0.2 m"
+
+
+@pytest.mark.parametrize("width_in", [style.ONE_COLUMN_IN, style.TWO_COLUMNS_IN])
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_a_legend_of_long_names_stays_within_the_figure(width_in: float, count: int, runs: list[Run]) -> None:
+    figure, (axes,) = style.styled(style.new_figure)(runs, width_in=width_in)
+    for i in range(count):
+        axes.plot([0, 1], [0, i], label=f"energy-aware-lyapunov-{i} (10 seeds)")
+    style.styled(style.legend_above)(figure, axes)
+    style.settle(figure)
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert axes.get_window_extent().height > 0.3 * style.DOTS_PER_INCH * 2.6
