@@ -48,5 +48,5 @@ def near_match(name: str, allowed: Iterable[str]) -> str:
     """
     names = sorted(allowed)
     listed = f"Allowed: {', '.join(repr(n) for n in names)}."
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) or [n for n in names if name and name in n]
     return f"did you mean {close[0]!r}? {listed}" if close else listed[0].lower() + listed[1:]

@@ -20,8 +20,8 @@ def served(terms: Terms, *, deadline_s: float = 90.0, horizon_s: float = 100.0) 
     assignment = Assignment("v0", "signs", 8, 1, 2e6, 2e6, 0.2, deadline_s)
     process = env.process(serve(env, terms, assignment, FEDERATED_COURSE, lambda: 7, 0.0, horizon_s))
     env.run()
-    result: Served = process.value
-    return result
+    assert isinstance(process.value, Served)
+    return process.value
 
 
 def test_a_job_with_time_is_delivered(terms: Make) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,10 +13,15 @@ from iovsim.domain import RoundOutcome, RoundPlan, RoundView, World
 from iovsim.errors import PolicyError
 from iovsim.mobility.forecast import OracleForecast
 from iovsim.policies.kinds import POLICIES, all_available, random_selection, residual_contact_rank
+from iovsim.results import Run
 from iovsim.testing import FakeTrainer, effective_update, tiny_world
 
 if TYPE_CHECKING:
     from .conftest import Runner
+
+
+def rows(run: Run, table: str) -> list[dict[str, Any]]:
+    return run.table(table).to_dict("records")  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -86,24 +91,24 @@ def test_jobs_cut_by_the_horizon_are_in_flight(run_world: Runner, short_world: W
 def test_jobs_stay_within_contact_deadline_and_round(run_world: Runner, world: World) -> None:
     run, _ = run_world(world, all_available())
     contacts = {c.contact: c for c in world.contacts}
-    for job in run.table("jobs").itertuples():
-        assert contacts[job.contact].start_s <= job.start_s
-        assert job.end_s <= contacts[job.contact].end_s
-        assert job.end_s <= job.start_s + world.round_deadline_s
-        assert job.start_s == world.start_s + job.round * world.round_period_s
+    for job in rows(run, "jobs"):
+        assert contacts[job["contact"]].start_s <= job["start_s"]
+        assert job["end_s"] <= contacts[job["contact"]].end_s
+        assert job["end_s"] <= job["start_s"] + world.round_deadline_s
+        assert job["start_s"] == world.start_s + job["round"] * world.round_period_s
 
 
 def test_waiting_lasts_until_the_round_closes(run_world: Runner, world: World) -> None:
     run, _ = run_world(world, all_available())
-    jobs = run.table("jobs").set_index("job")
-    close_s = run.table("rounds").set_index(["rsu", "round"])["end_s"]
-    waiting = run.table("phases").query("phase == 'waiting'")
-    assert len(waiting)
+    jobs = {j["job"]: j for j in rows(run, "jobs")}
+    close_s = {(r["rsu"], r["round"]): r["end_s"] for r in rows(run, "rounds")}
+    waiting = [p for p in rows(run, "phases") if p["phase"] == "waiting"]
+    assert waiting
     contacts = {c.contact: c for c in world.contacts}
-    for phase in waiting.itertuples():
-        job = jobs.loc[phase.job]
-        assert phase.start_s == job["end_s"]
-        assert phase.end_s == min(close_s[job["rsu"], job["round"]], contacts[int(job["contact"])].end_s)
+    for phase in waiting:
+        job = jobs[phase["job"]]
+        assert phase["start_s"] == job["end_s"]
+        assert phase["end_s"] == min(close_s[job["rsu"], job["round"]], contacts[job["contact"]].end_s)
 
 
 def test_merges_count_every_delivered_update_once(run_world: Runner, world: World) -> None:

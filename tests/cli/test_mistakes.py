@@ -1,0 +1,205 @@
+"""What users type and feed wrongly: one clear line on standard error, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from iovsim.cli import main
+
+WORLD = """
+name = "small"
+[time]
+start_s = 10.0
+duration_s = 60.0
+[mobility]
+map = "portside"
+[rsus]
+placement = "sites"
+[[rsus.sites]]
+name = "a"
+x_m = 1000.0
+y_m = 1000.0
+[[tasks]]
+name = "signs"
+round_energy_j = 100.0
+data = { kind = "npz", path = "data.npz" }
+[rounds]
+period_s = 30.0
+"""
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs the command and returns the one line with which it was refused; checks that nothing was left behind."""
+    monkeypatch.setenv("IOVSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def go(*arguments: str) -> str:
+        before = {p for p in tmp_path.rglob("*") if "cache" not in p.parts}
+        monkeypatch.setattr("sys.argv", ["iovsim", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 2
+        error = capsys.readouterr().err.strip()
+        assert error.startswith("error: ")
+        assert "Traceback" not in error
+        assert {p for p in tmp_path.rglob("*") if "cache" not in p.parts} == before
+        return error
+
+    return go
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Callable[..., str]:
+    """Writes the small world, changed, with data beside it, and returns its name."""
+
+    def write(old: str = "", new: str = "", **arrays: NDArray[Any]) -> str:
+        assert old in WORLD
+        (tmp_path / "world.toml").write_text(WORLD.replace(old, new, 1) if old else WORLD)
+        images = np.zeros((40, 32, 32, 3), dtype=np.uint8)
+        labels = np.arange(40) % 4
+        data: dict[str, Any] = {
+            "x_train": images,
+            "y_train": labels,
+            "x_test": images,
+            "y_test": labels,
+        } | arrays
+        np.savez(tmp_path / "data.npz", allow_pickle=False, **data)
+        return "world.toml"
+
+    return write
+
+
+RUN = ("run", "-p", "all-available")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "demmo", "-p", "random"), "scenario 'demmo': no such built-in scenario; did you mean 'demo'?"),
+        (("run", "demo", "-p", "randon"), "policy 'randon': no such built-in policy; did you mean 'random'?"),
+        (("run", "nowhere.toml", "-p", "random"), "nowhere.toml: no such file."),
+        (("run", "demo", "-p", "mine.toml"), "mine.toml: no such file."),
+        (("run", "demo", "-p", "random", "-s", "1,x"), "--seeds '1,x': cannot read 'x'"),
+        (("run", "demo", "-p", "random", "-s", "3-1"), "--seeds '3-1': the range '3-1' runs backwards"),
+        (("run", "demo", "-p", "random", "-s", "1,1"), "random, seed 1: asked for twice"),
+        (("run", "demo", "-p", "random", "-p", "random"), "random, seed 1: asked for twice"),
+        (("compare", "nowhere"), "nowhere: no such folder"),
+        (("compare", "."), ": no run in it or below"),
+        (("figures", "nowhere"), "nowhere: no such folder"),
+        (("show", "."), "not a run folder (no manifest.json)"),
+        (("trace", "portsite"), "trace 'portsite': no such built-in map; did you mean 'portside'?"),
+        (("trace", "nowhere.sumocfg"), "nowhere.sumocfg"),
+        (("trace", "nowhere.parquet"), "nowhere.parquet: no such file"),
+        (("columns", "job"), "table 'job': no such table; did you mean 'jobs'?"),
+    ],
+)
+def test_mistyped_commands(refused: Refused, arguments: tuple[str, ...], message: str) -> None:
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"portside"', '"portsyde"', "key 'mobility.map': unknown map 'portsyde'; did you mean 'portside'?"),
+        ("x_m = 1000.0", "x_m = 99000.0", "RSU 'a' at (99000, 1000) m lies outside the map, which covers x "),
+        ('"npz", path = "data.npz"', '"npz", path = "other.npz"', "other.npz: no such file"),
+        ('map = "portside"', 'sumocfg = "none.sumocfg"', "none.sumocfg"),
+        ('map = "portside"', 'map = "portside"\ntrace = "none.parquet"', "none.parquet: no such file"),
+        (
+            "round_energy_j = 100.0",
+            'round_energy_j = 100.0\ncharge_as = "vit-base"',
+            "task 'signs', key 'charge_as': unknown architecture 'vit-base'; did you mean 'vit-base-patch16-224'?",
+        ),
+        (
+            "[rounds]",
+            "[devices]\ntiers = { orin-nanno = 1.0 }\n[rounds]",
+            "unknown tier 'orin-nanno'; did you mean 'orin-nano'?",
+        ),
+        (
+            "[rounds]",
+            '[radio.fading]\nkind = "raileigh"\n[rounds]',
+            "key 'radio.fading': unknown kind 'raileigh'; did you mean 'rayleigh'?",
+        ),
+        (
+            "[rounds]",
+            '[radio.path_loss]\nkind = "log-distance"\nexponant = 2.0\n[rounds]',
+            "kind 'log-distance' has no parameter 'exponant'; did you mean 'exponent'?",
+        ),
+    ],
+)
+def test_wrong_worlds(refused: Refused, world: Callable[..., str], old: str, new: str, message: str) -> None:
+    assert message in refused("check", world(old, new))
+
+
+IMAGES = np.zeros((40, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": IMAGES[:, :16]}, "x_train has shape (40, 16, 32, 3) and type uint8; allowed: (n, 32, 32, 3)"),
+        ({"x_train": IMAGES.astype(np.float64)}, "type float64"),
+        ({"y_train": np.full(40, -1)}, "y_train[0] is -1"),
+        ({"y_train": np.arange(39) % 4}, "y_train holds 39 labels for 40 pictures"),
+        ({"classes": np.array(["a", "b"])}, "`classes` names 2 classes"),
+        ({"x_test": IMAGES[:0], "y_test": np.arange(0)}, "x_test is empty"),
+    ],
+)
+def test_wrong_data(refused: Refused, world: Callable[..., str], arrays: dict[str, NDArray[Any]], message: str) -> None:
+    assert message in refused("check", world(**arrays))
+
+
+def test_a_broken_configuration_of_sumo_is_shown_with_its_line(
+    refused: Refused, world: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.sumocfg").write_text("<configuration>\n<input>\n</configuration>")
+    error = refused("check", world('map = "portside"', 'sumocfg = "broken.sumocfg"'))
+    assert "broken.sumocfg" in error
+    assert "line 3" in error
+
+
+def test_a_full_run_folder_is_not_overwritten(refused: Refused, world: Callable[..., str], tmp_path: Path) -> None:
+    kept = tmp_path / "runs" / "all-available" / "seed-1"
+    kept.mkdir(parents=True)
+    (kept / "precious.txt").write_text("mine")
+    assert "already holds files" in refused("run", world(), "-p", "all-available")
+    assert (kept / "precious.txt").read_text() == "mine"
+
+
+def test_overwrite_spares_what_is_no_run(refused: Refused, world: Callable[..., str], tmp_path: Path) -> None:
+    kept = tmp_path / "runs" / "all-available" / "seed-1"
+    kept.mkdir(parents=True)
+    (kept / "precious.txt").write_text("mine")
+    assert "holds files but no run" in refused("run", world(), "-p", "all-available", "--overwrite")
+    assert (kept / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_an_unwritable_folder_is_refused_before_anything_is_recorded(
+    refused: Refused, world: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "is not a writable folder" in refused("run", world(), "-p", "random", "--out", "locked/runs")
+
+
+def test_a_file_in_place_of_the_output_folder_is_refused(
+    refused: Refused, world: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("")
+    assert "taken is not a writable folder" in refused("run", world(), "-p", "random", "--out", "taken")
+
+
+def test_runs_that_did_not_finish_are_not_shown(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 99}))
+    assert "format version 99" in refused("show", ".")
