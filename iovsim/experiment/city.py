@@ -109,13 +109,16 @@ def builtin_maps() -> dict[str, Path]:
 
 
 def record_trace(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:
-    """The floating-car file of the scenario's traffic: the given one, a cached one, or a new recording."""
+    """The floating-car file of the scenario's traffic: the given one, a cached one, or a new recording.
+
+    It holds one step more than the scenario needs: SUMO's last sample stands for the beginning of its last step.
+    """
     if scenario.mobility.trace is not None:
         return scenario.resolved(scenario.mobility.trace)
     return sumo.record(
         sumocfg(scenario),
         seed=seed if scenario.mobility.seed is None else scenario.mobility.seed,
-        end_s=scenario.time.start_s + scenario.time.duration_s,
+        end_s=scenario.time.start_s + scenario.time.duration_s + scenario.mobility.step_s,
         step_s=scenario.mobility.step_s,
         cache=cache,
         progress=progress,
@@ -178,7 +181,7 @@ def _derive(
     """Makes everything that follows from the trace, in a temporary folder that gets its name when it is whole."""
     start_s, end_s = scenario.time.start_s, scenario.time.start_s + scenario.time.duration_s
     trace = Trace(trace_path)
-    if trace.begin_s > start_s or trace.end_s < end_s - trace.step_s:
+    if trace.begin_s > start_s or trace.end_s < end_s:
         raise TraceError(
             f"{trace_path}: covers {trace.begin_s:g} s to {trace.end_s:g} s, but the scenario runs from {start_s:g} s "
             f"to {end_s:g} s; change [time] to lie within the trace."

@@ -1,0 +1,1 @@
+"""Parts of the program become timed rows: ours, what it is held against, and their ratio, all from one run."""

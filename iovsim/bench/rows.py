@@ -1,0 +1,74 @@
+"""Two pieces of work become one row: done in turn, so that a drifting machine hits both alike; medians are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison; where nothing else does the work, `theirs` and `ratio` are None.
+
+    `ratio` is ours over theirs for a cost, theirs over ours where the row tells how many times faster ours is.
+    """
+
+    name: str
+    ours: float
+    theirs: float | None
+    ratio: float | None
+    unit: str
+    n: int
+    spread: str  # lowest to highest of the paired ratios, or of ours where there is no other side
+
+
+def in_turn(
+    name: str, unit: str, ours: Callable[[], float], theirs: Callable[[], float], *, n: int, faster: bool = False
+) -> Row:
+    """Measures both sides `n` times in alternation, after one round that is not counted; medians throughout."""
+    ours()
+    theirs()
+    pairs = [(ours(), theirs()) for _ in range(n)]
+    ratios = [b / a if faster else a / b for a, b in pairs]
+    return Row(
+        name,
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(ratios),
+        unit,
+        n,
+        f"{min(ratios):.3g} to {max(ratios):.3g}",
+    )
+
+
+def alone(name: str, unit: str, ours: Callable[[], float], *, n: int) -> Row:
+    """Measures one side `n` times, after one that is not counted."""
+    ours()
+    values = [ours() for _ in range(n)]
+    return Row(name, statistics.median(values), None, None, unit, n, f"{min(values):.3g} to {max(values):.3g}")
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """Processor seconds of `work`, its finished child processes included."""
+    before = _spent_s()
+    work()
+    return _spent_s() - before
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """A JSON list of rows, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps([asdict(r) for r in rows], indent=2) + "\n")
+    part.replace(path)
+
+
+def _spent_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
