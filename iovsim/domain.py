@@ -180,7 +180,7 @@ class Vehicle:
 class ClientView:
     """What a policy may know of one candidate at the start of a round.
 
-    `residual_contact_s` is a forecast (the policy file names which one); `mean_gain` is the link's current average gain.
+    `residual_contact_s` is a forecast (the policy file says which); `mean_gain` is the link's current average gain.
     """
 
     vehicle: str

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from iovsim.cli.run_commands import ScenarioArgument, find_scenario
+from iovsim.cli.run_commands import CacheOption, ScenarioArgument, find_scenario
 from iovsim.config import builtin_policies, load_policy
 from iovsim.errors import ScenarioError, near_match
+from iovsim.paths import cache_dir
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +34,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 def check(
     scenario: ScenarioArgument,
     policy: Annotated[list[str] | None, typer.Option("--policy", "-p", help="Also check these policies.")] = None,
+    cache: CacheOption = None,
 ) -> None:
     """Check a scenario without running it: keys, map, RSU sites, radio models, data, devices, policies."""
     from iovsim.experiment.check import check_scenario
@@ -40,7 +42,7 @@ def check(
     console = Console()
     world = find_scenario(scenario)
     files = [load_policy(p) for p in policy or []]
-    for line in check_scenario(world, files):
+    for line in check_scenario(world, files, cache or cache_dir()):
         console.print(f"[green]ok[/] {line}", highlight=False)
 
 

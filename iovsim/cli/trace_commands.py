@@ -67,9 +67,9 @@ def trace(
         ("step", f"{summary.step_s:g} s"),
         ("vehicles", f"{summary.vehicles}"),
         ("most vehicles at once", f"{summary.peak_vehicles}"),
-        ("vehicle-seconds", f"{summary.vehicle_seconds:.0f}"),
+        ("vehicle-seconds", f"{summary.vehicle_s:.0f}"),
         ("mean speed", f"{summary.mean_speed_mps:.2f} m/s"),
-        ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_seconds:.1f} bytes a vehicle-second"),
+        ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_s:.1f} bytes a vehicle-second"),
     ):
         table.add_row(name, value)
     console.print(table)

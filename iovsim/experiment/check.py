@@ -1,8 +1,9 @@
-"""A scenario and policies become a list of what was found good, or the first error; nothing is run or written."""
+"""A scenario and policies become a list of what was found good, or the first error; nothing is run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
 from iovsim.experiment.city import build_channel, place, sumocfg
@@ -14,7 +15,7 @@ from iovsim.mobility.roadmap import read_map
 from iovsim.mobility.trace import Trace
 
 
-def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile]) -> Iterator[str]:
+def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Path) -> Iterator[str]:
     """Yields a line for each part that is sound. Raises an `IovsimError` at the first that is not."""
     inputs = sumo.inputs(sumocfg(scenario))
     roadmap = read_map(inputs)
@@ -34,7 +35,7 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile]) -> Iterat
     check_tiers(scenario)
     yield f"devices: {', '.join(scenario.devices.tiers)}"
     for section in scenario.tasks:
-        data = load_data(scenario, section)
+        data = load_data(scenario, section, cache)
         build_task(scenario, section, data)
         yield (
             f"task {section.name}: {len(data.train)} training and {len(data.test)} held-out samples, "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from iovsim import __version__
 from iovsim.config import FolderData, NpzData, Scenario, SignsData, TaskSection
 from iovsim.domain import Task
 from iovsim.energy import ARCHITECTURES, with_head
 from iovsim.errors import ScenarioError, near_match
-from iovsim.learning.datasets import Data, builtin_signs, load_folder, load_npz
+from iovsim.learning.datasets import Data, builtin_signs, load_folder, load_npz, read_data, save_data
 
 DATA_SEED = 0
 """Data sets are the same for all seeds of a study, as a published one would be; seeds decide who holds what."""
@@ -15,15 +18,23 @@ HELD_OUT = 0.2
 """Part of a data set without a test part of its own that is held out for the global evaluation."""
 
 
-def load_data(scenario: Scenario, task: TaskSection) -> Data:
+def load_data(scenario: Scenario, task: TaskSection, cache: Path) -> Data:
     """The task's samples. Raises `TrainingError` for whatever is wrong with them."""
     match task.data:
         case SignsData(train=train, test=test):
-            return builtin_signs(train, test, scenario.districts.per_side**2, DATA_SEED)
+            return _cached_signs(train, test, scenario.districts.per_side**2, cache)
         case NpzData(path=path):
             return load_npz(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
         case FolderData(path=path):
             return load_folder(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
+
+
+def _cached_signs(train: int, test: int, districts: int, cache: Path) -> Data:
+    """The built-in signs, drawn once and kept, since drawing takes longer than reading."""
+    path = cache / "signs" / f"{__version__}-{train}-{test}-{districts}.npz"
+    if not path.is_file():
+        save_data(builtin_signs(train, test, districts, DATA_SEED), path)
+    return read_data(path)
 
 
 def build_task(scenario: Scenario, section: TaskSection, data: Data) -> Task:

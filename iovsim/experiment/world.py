@@ -43,7 +43,7 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
     data = {}
     for number, task in enumerate(scenario.tasks):
         progress("loading data", number / len(scenario.tasks))
-        data[task.name] = load_data(scenario, task)
+        data[task.name] = load_data(scenario, task, cache)
     tasks = tuple(build_task(scenario, t, data[t.name]) for t in scenario.tasks)
     city = build_city(scenario, seed, cache, progress)
     names = sorted({c.vehicle for c in city.contacts})

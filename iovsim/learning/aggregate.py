@@ -8,7 +8,7 @@ import numpy as np
 
 from iovsim.domain import Adapter, Aggregator, Float32Array, FloatArray, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.lora import adapted_layers, draw_a, factors, head_names
+from iovsim.learning.adapter import adapted_layers, draw_a, factors, has_learnt, head_names
 from iovsim.rng import stream
 
 ZERO = 1e-7  # singular values below this part of a layer's largest are zero: the resolution of float32
@@ -17,31 +17,42 @@ ZERO = 1e-7  # singular values below this part of a layer's largest are zero: th
 class FedAvg:
     """Averages A and B separately, as FedIT does (Zhang et al., ICASSP 2024); all ranks must be equal.
 
-    The mean of the products is not the product of the means, so the result differs from the mean of the updates: the
-    method's known error, not this program's.
+    The mean of the products is not the product of the means, so the result differs from the mean of the updates; that
+    is the method's known error, not this program's. The first updates settle the rank: an adapter that has learnt
+    nothing (B = 0) can be cut to any rank without change.
     """
 
     def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
         """Each tensor's mean, weighted by `samples * fraction`. Raises `TrainingError` where ranks or names differ."""
         weights = client_weights(updates)
         _check_names(current, updates)
-        ranks = sorted({update.adapter.rank for update in updates} | {current.rank})
-        if len(ranks) > 1 or any(update.adapter.alpha != current.alpha for update in updates):
+        first = updates[0].adapter
+        ranks = sorted({u.adapter.rank for u in updates} | ({current.rank} if has_learnt(current) else set()))
+        if len(ranks) > 1 or any(u.adapter.alpha != first.alpha for u in updates):
             raise TrainingError(
-                f"fedavg: the adapters have ranks {ranks}; it can only average equal ranks and alphas. "
-                'Choose aggregator "svd", or a policy that gives every client the global rank.'
+                f"fedavg: the adapters have ranks {ranks}; it can only average equal ranks and alphas. Choose "
+                'aggregator "svd", or a policy that gives every client the same rank.'
             )
         names = list(current.tensors)
-        return Adapter(current.rank, current.alpha, {name: _mean(name, weights, updates) for name in names})
+        return Adapter(first.rank, first.alpha, {name: _mean(name, weights, updates) for name in names})
 
     def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
-        """The global adapter itself. Raises `TrainingError` where another rank is asked for."""
-        if rank != current.rank:
+        """The global adapter itself, or its first directions while it has learnt nothing.
+
+        Raises `TrainingError` where it has, and another rank is asked for.
+        """
+        if rank == current.rank:
+            return current
+        if has_learnt(current) or rank > current.rank:
             raise TrainingError(
                 f"fedavg: a client was asked to train rank {rank}, but the global adapter has rank {current.rank}; "
-                'choose aggregator "svd", or a policy that gives every client the global rank.'
+                'choose aggregator "svd", or a policy that gives every client the same rank.'
             )
-        return current
+        tensors = {
+            name: array[:rank] if ".lora_A." in name else array[:, :rank] if ".lora_B." in name else array
+            for name, array in current.tensors.items()
+        }
+        return Adapter(rank, current.alpha, {n: np.ascontiguousarray(a) for n, a in tensors.items()})
 
 
 class SvdAggregator:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
 from iovsim.learning import signs
+from iovsim.learning.threads import use_one_thread
 from iovsim.rng import stream
 
 SIDE = 32
@@ -47,6 +49,7 @@ def builtin_signs(train: int, test: int, districts: int, seed: int) -> Data:
     for name, count in (("train", train), ("test", test), ("districts", districts)):
         if count < 1:
             raise TrainingError(f"signs: {name} = {count}; it must be at least 1.")
+    use_one_thread()
     parts = []
     for part, count in (("train", train), ("test", test)):
         rng = stream(seed, "signs", part)
@@ -105,6 +108,33 @@ def load_folder(path: Path, *, test_fraction: float, seed: int) -> Data:
             f"{path / 'test' / unknown[0]}: this class is not in `train`, which has {', '.join(train)}."
         )
     return Data(train=_read_classes(path / "train", train), test=_read_classes(path / "test", train))
+
+
+def save_data(data: Data, path: Path) -> None:
+    """Keeps data for `read_data`, districts included; whole or not at all."""
+    arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(data.train.classes)}
+    for part, samples in (("train", data.train), ("test", data.test)):
+        arrays |= {f"x_{part}": samples.images, f"y_{part}": samples.labels}
+        if samples.districts is not None:
+            arrays[f"districts_{part}"] = samples.districts
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    unfinished.replace(path)
+
+
+def read_data(path: Path) -> Data:
+    """What `save_data` wrote. Raises `TrainingError` like `load_npz`."""
+    data = load_npz(path, test_fraction=0.5, seed=0)
+    places = _read_arrays(path)
+    train, test = (places.get(f"districts_{part}") for part in ("train", "test"))
+    if train is None or test is None:
+        return data
+    return Data(
+        train=replace(data.train, districts=train.astype(np.int64)),
+        test=replace(data.test, districts=test.astype(np.int64)),
+    )
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -6,6 +6,7 @@ the names, the initial law and the file format.
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Mapping
@@ -18,9 +19,10 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from iovsim.domain import Adapter, Float32Array, FloatArray
+from iovsim.domain import Adapter, Float32Array
 from iovsim.errors import TrainingError
-from iovsim.learning.roadvit import DEPTH, WIDTH, build, head_tensors
+from iovsim.learning.adapter import adapted_layers, draw_a, factors, head_names
+from iovsim.learning.roadvit import DEPTH, WIDTH, RoadViT, build, head_tensors
 from iovsim.rng import seed_of, stream
 
 TARGETS = ("query", "value")
@@ -44,29 +46,6 @@ def lora_config(rank: int, alpha: float) -> LoraConfig:
 def layer_names() -> list[str]:
     """The adapted layers under PEFT's names, first block first."""
     return [f"{PREFIX}blocks.{k}.attention.{target}" for k in range(DEPTH) for target in TARGETS]
-
-
-def adapted_layers(adapter: Adapter) -> list[str]:
-    """The adapted layers that an adapter holds, in its own order."""
-    return [name.removesuffix(".lora_A.weight") for name in adapter.tensors if name.endswith(".lora_A.weight")]
-
-
-def head_names(adapter: Adapter) -> list[str]:
-    """The keys that belong to the head."""
-    return [name for name in adapter.tensors if ".lora_" not in name]
-
-
-def factors(adapter: Adapter, layer: str) -> tuple[FloatArray, FloatArray]:
-    """A layer's update as two factors in float64, scale included in the left: (outputs, rank) and (rank, inputs)."""
-    scale = adapter.alpha / adapter.rank
-    left = scale * adapter.tensors[f"{layer}.lora_B.weight"].astype(np.float64)
-    return left, adapter.tensors[f"{layer}.lora_A.weight"].astype(np.float64)
-
-
-def draw_a(rank: int, inputs: int, rng: np.random.Generator) -> Float32Array:
-    """Rows of A by PEFT's law, `kaiming_uniform_(a=sqrt(5))`: uniform within 1 / sqrt(inputs). Low ranks: prefixes."""
-    bound = inputs**-0.5
-    return rng.uniform(-bound, bound, (rank, inputs)).astype(np.float32)
 
 
 def initial(task: str, classes: int, rank: int, alpha: float, seed: int) -> Adapter:
@@ -97,6 +76,23 @@ def load_into(model: PeftModel, adapter: Adapter) -> None:
         raise TrainingError(
             f"adapter: missing {missing}, unexpected {list(outcome.unexpected_keys)}; names are PEFT's."
         )
+
+
+def merged(base: RoadViT, adapter: Adapter) -> RoadViT:
+    """A copy of `base` with the adapter's update added to its weights: the same function at the base's own cost.
+
+    Any rank will do, so evaluation needs no PEFT model of the global adapter's rank, which changes from merge to merge.
+    """
+    model = copy.deepcopy(base)
+    with torch.no_grad():
+        for layer in adapted_layers(adapter):
+            left, right = factors(adapter, layer)
+            weight = model.get_submodule(layer.removeprefix(PREFIX)).weight
+            assert isinstance(weight, torch.Tensor)
+            weight += torch.from_numpy(left @ right).float()
+        head = {name.removeprefix(f"{PREFIX}head."): adapter.tensors[name] for name in head_names(adapter)}
+        model.head.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in head.items()})
+    return model
 
 
 def taken_from(model: PeftModel, rank: int, alpha: float) -> Adapter:

@@ -16,7 +16,8 @@ from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
 from iovsim.learning.datasets import Data
 from iovsim.learning.evaluate import logits, metrics
-from iovsim.learning.roadvit import to_input
+from iovsim.learning.roadvit import RoadViT, build, to_input
+from iovsim.learning.threads import use_one_thread
 from iovsim.rng import stream
 
 WEIGHT_DECAY = 0.01  # torch's default for AdamW
@@ -38,7 +39,7 @@ class PeftTrainer:
 
         Sets torch to one thread: results of more threads may differ in the last bit.
         """
-        torch.set_num_threads(1)
+        use_one_thread()
         for name, learning in tasks.items():
             found = len(learning.data.train.classes)
             if found != learning.task.classes:
@@ -48,6 +49,7 @@ class PeftTrainer:
                 )
         self._tasks = dict(tasks)
         self._models: dict[tuple[int, int, float], PeftModel] = {}
+        self._bases: dict[int, RoadViT] = {}
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
 
@@ -115,7 +117,7 @@ class PeftTrainer:
     def evaluate(self, task: str, adapter: Adapter) -> Metrics:
         """On the task's held-out set."""
         test = self._task(task).data.test
-        return metrics(logits(self._filled(task, adapter), test.images), test.labels)
+        return metrics(logits(self._merged(task, adapter), test.images), test.labels)
 
     def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
         """On sets of training-pool indices, none empty; a sample that several sets share is looked at once."""
@@ -126,7 +128,7 @@ class PeftTrainer:
             raise TrainingError(f"task {task!r}: evaluation set {empty[0]} is empty; raise the shards' test_fraction.")
         pool = self._task(task).data.train
         looked_at, back = np.unique(np.concatenate(shards), return_inverse=True)
-        answers = logits(self._filled(task, adapter), pool.images[looked_at])
+        answers = logits(self._merged(task, adapter), pool.images[looked_at])
         ends = np.cumsum([len(shard) for shard in shards])[:-1]
         rows = np.split(back, ends)
         return [metrics(answers[row], pool.labels[shard]) for row, shard in zip(rows, shards, strict=True)]
@@ -143,3 +145,10 @@ class PeftTrainer:
             self._models[key] = lora.peft_model(*key)
         lora.load_into(self._models[key], adapter)
         return self._models[key]
+
+    def _merged(self, task: str, adapter: Adapter) -> RoadViT:
+        """The model with the adapter in its weights, for evaluation."""
+        classes = self._task(task).task.classes
+        if classes not in self._bases:
+            self._bases[classes] = build(classes, seed=0)
+        return lora.merged(self._bases[classes], adapter)

@@ -63,7 +63,7 @@ class TraceSummary:
     bytes: int
     vehicles: int
     peak_vehicles: int
-    vehicle_seconds: float
+    vehicle_s: float
     mean_speed_mps: float
 
 
@@ -130,7 +130,7 @@ class Trace:
             bytes=self.path.stat().st_size,
             vehicles=vehicles,
             peak_vehicles=peak,
-            vehicle_seconds=self.rows * self.step_s,
+            vehicle_s=self.rows * self.step_s,
             mean_speed_mps=speed_sum / self.rows,
         )
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from iovsim.domain import Adapter, Float32Array, FloatArray, Update
 from iovsim.errors import TrainingError
+from iovsim.learning.adapter import adapted_layers, factors
 from iovsim.learning.aggregate import AGGREGATORS, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
-from iovsim.learning.lora import adapted_layers, factors
 from iovsim.rng import stream
 
 LAYERS = {"a": (12, 10), "b": (7, 16)}  # outputs, inputs
@@ -139,6 +139,15 @@ def test_fedavg_refuses_unequal_ranks() -> None:
         FedAvg().aggregate(_adapter(3, 0), [_update(3, 1), _update(2, 2)])
     with pytest.raises(TrainingError, match="asked to train rank 2, but the global adapter has rank 3"):
         FedAvg().redistribute(_adapter(3, 0), 2, seed=0)
+
+
+def test_fedavg_takes_the_rank_of_the_first_updates() -> None:
+    fresh = _adapter(6, 0)
+    fresh = Adapter(6, ALPHA, {n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
+    start = FedAvg().redistribute(fresh, 2, seed=0)
+    assert start.rank == 2
+    np.testing.assert_array_equal(start.tensors["a.lora_A.weight"], fresh.tensors["a.lora_A.weight"][:2])
+    assert FedAvg().aggregate(fresh, [_update(2, 1)]).rank == 2
 
 
 @pytest.mark.parametrize("name", sorted(AGGREGATORS))

@@ -13,6 +13,7 @@ from peft import PeftModel
 from iovsim.domain import Adapter
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
+from iovsim.learning.adapter import adapted_layers, factors, head_names
 from iovsim.learning.roadvit import build, to_input
 from iovsim.rng import stream
 
@@ -33,10 +34,10 @@ def test_a_new_adapter_has_pefts_names_and_changes_nothing() -> None:
     adapter = lora.initial("signs", 5, 4, 16.0, seed=1)
     model = lora.peft_model(5, 4, 16.0)
     assert set(adapter.tensors) == set(lora.taken_from(model, 4, 16.0).tensors)
-    assert lora.adapted_layers(adapter) == lora.layer_names()
+    assert adapted_layers(adapter) == lora.layer_names()
     assert all(not adapter.tensors[f"{layer}.lora_B.weight"].any() for layer in lora.layer_names())
     base = build(5, seed=0)
-    head = {name.removeprefix(f"{lora.PREFIX}head."): adapter.tensors[name] for name in lora.head_names(adapter)}
+    head = {name.removeprefix(f"{lora.PREFIX}head."): adapter.tensors[name] for name in head_names(adapter)}
     base.head.load_state_dict({name: torch.from_numpy(array) for name, array in head.items()})
     lora.load_into(model, adapter)
     with torch.inference_mode():
@@ -70,7 +71,7 @@ def test_the_factors_are_the_update_that_the_model_applies() -> None:
     base = build(5, seed=0)
     with torch.no_grad():
         for layer in lora.layer_names():
-            left, right = lora.factors(adapter, layer)
+            left, right = factors(adapter, layer)
             weight = base.get_submodule(layer.removeprefix(lora.PREFIX)).weight
             assert isinstance(weight, torch.Tensor)
             weight += torch.from_numpy(left @ right).float()
@@ -120,3 +121,14 @@ def test_an_adapter_that_does_not_fit_is_refused() -> None:
         lora.load_into(model, more)
     with pytest.raises(TrainingError, match="does not fit the model"):
         lora.load_into(model, _trained(rank=8))
+
+
+def test_merged_weights_answer_like_the_peft_model() -> None:
+    adapter = _trained(rank=8)
+    model = lora.peft_model(5, 8, 16.0)
+    lora.load_into(model, adapter)
+    base = build(5, seed=0)
+    before = {n: t.clone() for n, t in base.state_dict().items()}
+    with torch.inference_mode():
+        torch.testing.assert_close(lora.merged(base, adapter)(_pictures()), model(_pictures()), atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(t, before[n]) for n, t in base.state_dict().items()), "the base itself stays as it was"

@@ -66,7 +66,7 @@ def test_limits_and_summary(tmp_path: Path) -> None:
     trace = Trace(write(tmp_path / "t.parquet", rows))
     assert (trace.begin_s, trace.end_s, trace.step_s, trace.rows) == (0.0, 1.5, 0.5, 3)
     summary = trace.summary()
-    assert (summary.vehicles, summary.peak_vehicles, summary.vehicle_seconds) == (2, 2, 1.5)
+    assert (summary.vehicles, summary.peak_vehicles, summary.vehicle_s) == (2, 2, 1.5)
     assert summary.mean_speed_mps == pytest.approx(3.0)
     assert summary.bytes == (tmp_path / "t.parquet").stat().st_size
 
