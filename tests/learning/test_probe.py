@@ -22,8 +22,8 @@ def _margin(data: Data) -> float:
 def test_shipped_weights_beat_random_ones_on_photographs_by_far() -> None:
     data = load_npz(REAL, test_fraction=0.2, seed=0)
     some = Samples(data.train.images[::3], data.train.labels[::3], data.train.classes)
-    assert _margin(Data(train=some, test=data.test)) > 0.2
+    assert _margin(Data(train=some, test=data.test)) > 0.4
 
 
 def test_shipped_weights_beat_random_ones_on_the_builtin_signs_by_far() -> None:
-    assert _margin(builtin_signs(train=768, test=256, districts=2, seed=0)) > 0.2
+    assert _margin(builtin_signs(train=768, test=256, districts=2, seed=0)) > 0.4
