@@ -6,15 +6,18 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from multiprocessing.managers import SyncManager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from iovsim.errors import ScenarioError
+from iovsim.experiment.city import Progress
 from iovsim.experiment.run import RunSpec, check_out, run_one
 from iovsim.experiment.world import build_world
 
@@ -22,6 +25,8 @@ Report = Callable[[str, str, float], None]
 """Takes the label of a piece of work, the name of its step, and the part of the step that is done."""
 
 POLL_S = 0.2
+INTERRUPTED = 130
+"""Exit status of a process ended by Ctrl-C: 128 + SIGINT."""
 
 
 def run_all(specs: Sequence[RunSpec], cache: Path, report: Report, *, jobs: int, overwrite: bool) -> list[Path]:
@@ -50,48 +55,86 @@ def check_distinct(specs: Sequence[RunSpec]) -> None:
         seen.add(spec.out)
 
 
-@dataclass(frozen=True)
-class _Messages:
-    """The workers' end of the progress queue; travels to them by pickling, so it holds the proxy alone."""
-
-    outbox: Any
-
-    def named(self, label: str) -> Callable[[str, float], None]:
-        return lambda step, done: self.outbox.put((label, step, done))
+_OUTBOX: ContextVar[Any] = ContextVar("outbox")
+"""A worker's end of the progress queue; it can reach a worker only when that begins, not with a piece of work."""
 
 
-def _make_world(spec: RunSpec, cache: Path, messages: _Messages) -> None:
-    build_world(spec.scenario, spec.seed, cache, messages.named(f"world of seed {spec.seed}"))
+def _make_world(spec: RunSpec, cache: Path) -> None:
+    with _last_work_if_interrupted():
+        build_world(spec.scenario, spec.seed, cache, _posting(f"world of seed {spec.seed}"))
 
 
-def _make_run(spec: RunSpec, cache: Path, overwrite: bool, messages: _Messages) -> Path:
-    return run_one(spec, cache, messages.named(spec.label), overwrite=overwrite)
+def _make_run(spec: RunSpec, cache: Path, overwrite: bool) -> Path:
+    with _last_work_if_interrupted():
+        return run_one(spec, cache, _posting(spec.label), overwrite=overwrite)
+
+
+@contextmanager
+def _last_work_if_interrupted() -> Iterator[None]:
+    """Ends the worker after it has cleared up; the pool would hand it the next piece of work otherwise."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+
+
+def _posting(label: str) -> Progress:
+    return lambda step, done: _OUTBOX.get().put((label, step, done))
 
 
 @contextmanager
 def _pool(workers: int, report: Report) -> Iterator[Callable[..., _Pending]]:
     """A pool of fresh processes, and a queue that is read while results are awaited.
 
-    When the parent is interrupted, so are the workers: each marks its run as unfinished and stops its SUMO. The queue's
-    own process ignores the signal, so that nobody loses it while clearing up.
+    Ctrl-C reaches only the parent, which then ends the workers: each marks its run as unfinished and stops its SUMO.
     """
     context = multiprocessing.get_context("spawn")
-    manager = SyncManager(ctx=context)
-    manager.start(signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    with manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        outbox = manager.Queue()
+    outbox = context.Queue()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(outbox,)) as pool:
 
         def submit(work: Callable[..., Any], *arguments: object) -> _Pending:
-            return _Pending(pool.submit(work, *arguments, _Messages(outbox)), outbox, report)
+            with _deaf_to_interrupts():
+                return _Pending(pool.submit(work, *arguments), outbox, report)
 
         try:
             yield submit
         except BaseException:
-            for worker in multiprocessing.active_children():
-                if worker.pid is not None:
-                    os.kill(worker.pid, signal.SIGINT)
+            for process in multiprocessing.active_children():
+                process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never hear Ctrl-C; this one hears it afterwards. Windows has no such mask."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _begin_worker(outbox: Any) -> None:
+    """Prepares a worker to report, and to clear up as after Ctrl-C when it is told to end or its parent is killed."""
+    outbox.cancel_join_thread()  # nobody may read the last reports of a worker that is told to end
+    _OUTBOX.set(outbox)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second signal must not disturb the clearing up
+        raise KeyboardInterrupt
+
+    def watch_parent() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    threading.Thread(target=watch_parent, daemon=True).start()
 
 
 @dataclass(frozen=True)
