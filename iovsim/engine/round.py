@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import simpy
 
 from iovsim.domain import (
+    Adapter,
     Assignment,
     Contact,
     JobEnd,
@@ -19,6 +21,7 @@ from iovsim.domain import (
     Rsu,
     TrainJob,
     Update,
+    World,
 )
 from iovsim.engine.admit import admit
 from iovsim.engine.course import FEDERATED_COURSE, waiting
@@ -56,11 +59,13 @@ def _serve_all(
 ) -> Generator[simpy.Event, Served, list[Served]]:
     """Starts every job, in order of vehicle, and waits for all."""
     tasks = {t.task: t for t in setting.world.tasks}
+    starts = _starting_points(setting, state, view, plan)
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
         terms = terms_of(setting.world, contacts[vehicle], tasks[assignment.task])
-        submit = _submission(setting, state, view, assignment, terms)
+        training = _train_job(setting.world, view, assignment, terms, starts[assignment.task, assignment.rank])
+        submit = partial(setting.trainer.submit, training)
         state.busy.add(vehicle)
         job = serve(env, terms, assignment, FEDERATED_COURSE, submit, view.start_s, setting.world.end_s)
         processes.append(env.process(job))
@@ -71,31 +76,32 @@ def _serve_all(
     return served
 
 
-def _submission(
-    setting: Setting, state: State, view: RoundView, assignment: Assignment, terms: Terms
-) -> Callable[[], int]:
-    """Hands the client's training to the trainer; the adapter is the RSU's as it was when the round began."""
-    current = state.local[view.rsu, assignment.task]
-    seed = setting.world.seed
-
-    def submit() -> int:
-        job = TrainJob(
-            task=assignment.task,
-            vehicle=assignment.vehicle,
-            round=view.round,
-            rsu=view.rsu,
-            adapter=setting.method.aggregator.redistribute(
-                current, assignment.rank, seed_of(seed, "new directions", assignment.task, view.round)
-            ),
-            samples=terms.shard.train,
-            epochs=assignment.local_epochs,
-            batch_size=terms.task.batch_size,
-            learning_rate=terms.task.learning_rate,
-            seed=seed_of(seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
+def _starting_points(
+    setting: Setting, state: State, view: RoundView, plan: RoundPlan
+) -> dict[tuple[str, int], Adapter]:
+    """The RSU's adapters as they are when the round begins, by task and rank: clients of equal rank begin alike."""
+    return {
+        (task, rank): setting.method.aggregator.redistribute(
+            state.local[view.rsu, task], rank, seed_of(setting.world.seed, "new directions", task, view.round)
         )
-        return setting.trainer.submit(job)
+        for task, rank in sorted({(a.task, a.rank) for a in plan.assignments.values()})
+    }
 
-    return submit
+
+def _train_job(world: World, view: RoundView, assignment: Assignment, terms: Terms, start: Adapter) -> TrainJob:
+    """Everything that the client's training depends on."""
+    return TrainJob(
+        task=assignment.task,
+        vehicle=assignment.vehicle,
+        round=view.round,
+        rsu=view.rsu,
+        adapter=start,
+        samples=terms.shard.train,
+        epochs=assignment.local_epochs,
+        batch_size=terms.task.batch_size,
+        learning_rate=terms.task.learning_rate,
+        seed=seed_of(world.seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
+    )
 
 
 def _finished(setting: Setting, served: Served, close_s: float) -> JobEnd:

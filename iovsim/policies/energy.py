@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from iovsim.domain import Assignment, RoundPlan, RoundView, TaskView
+from iovsim.errors import ScenarioError
 from iovsim.policies.draft import clients_of, keep
 from iovsim.policies.in_time import check_safety, slack_s
 
@@ -15,12 +16,17 @@ class KeepToBudget:
 
     Energy is that of vehicle and RSU together, as predicted from the current mean gain. Ranks are raised in step for
     all clients of a task, and only as far as all have the memory and the time (`safety` as in `keep-in-time`).
+    `reserve` is the part of the budget held back for what the prediction leaves out: fading, and clients that idle
+    until the round closes.
     """
 
     safety: float = 0.8
+    reserve: float = 0.1
 
     def __post_init__(self) -> None:
         check_safety(self.safety)
+        if not 0 <= self.reserve < 1:
+            raise ScenarioError(f"reserve = {self.reserve:g}: must lie in [0, 1).")
 
     def __call__(self, view: RoundView, plan: RoundPlan) -> RoundPlan:
         while costliest := self._costliest_over_budget(view, plan):
@@ -35,9 +41,12 @@ class KeepToBudget:
         found: set[str] = set()
         for task in view.tasks:
             energy_j = {a.vehicle: view.estimate(a).energy_j for a in _of(plan, task)}
-            if sum(energy_j.values()) > task.energy_budget_j:
+            if sum(energy_j.values()) > self._budget_j(task):
                 found.add(max(energy_j, key=lambda v: (energy_j[v], v)))
         return found
+
+    def _budget_j(self, task: TaskView) -> float:
+        return (1 - self.reserve) * task.energy_budget_j
 
     def _raised(self, view: RoundView, task: TaskView, own: list[Assignment]) -> dict[str, Assignment]:
         """The task's assignments at the largest common rank that all of them can hold, finish and afford."""
@@ -51,7 +60,7 @@ class KeepToBudget:
                 for a in raised
             ):
                 break
-            if sum(view.estimate(a).energy_j for a in raised) > task.energy_budget_j:
+            if sum(view.estimate(a).energy_j for a in raised) > self._budget_j(task):
                 break
             best = raised
         return {a.vehicle: a for a in best}

@@ -31,9 +31,9 @@ def residual_contact_rank(safety: float = 0.8) -> StagedPolicy:
     return StagedPolicy((SelectAll(), KeepInTime(safety), ResidualContactRank(safety)))
 
 
-def energy_budget(safety: float = 0.8) -> StagedPolicy:
+def energy_budget(safety: float = 0.8, reserve: float = 0.1) -> StagedPolicy:
     """The cheapest clients that can finish, within each task's energy budget of the round."""
-    return StagedPolicy((SelectAll(), KeepInTime(safety), KeepToBudget(safety)))
+    return StagedPolicy((SelectAll(), KeepInTime(safety), KeepToBudget(safety, reserve)))
 
 
 POLICIES: dict[str, Callable[..., Policy]] = {

@@ -84,7 +84,7 @@ def test_keep_to_budget_never_plans_more_than_the_budget(budget_j: float) -> Non
     for view in VIEWS:
         rich = replace(view, tasks=tuple(replace(t, energy_budget_j=budget_j) for t in view.tasks))
         plan = KeepToBudget()(rich, KeepInTime()(rich, draft(rich, rich.clients)))
-        assert energy_j(rich, plan) <= budget_j
+        assert energy_j(rich, plan) <= 0.9 * budget_j
         if budget_j == 1e6 and any(not c.busy and c.residual_contact_s > 60 for c in view.clients):
             assert plan.assignments
 
@@ -97,6 +97,7 @@ def test_keep_to_budget_never_plans_more_than_the_budget(budget_j: float) -> Non
         (lambda: KeepInTime(0.0), r"safety = 0: must lie in \(0, 1\]"),
         (lambda: ResidualContactRank(1.5), r"safety = 1.5: must lie in \(0, 1\]"),
         (lambda: KeepToBudget(-1.0), r"safety = -1: must lie"),
+        (lambda: KeepToBudget(reserve=1.0), r"reserve = 1: must lie in \[0, 1\)"),
     ],
 )
 def test_wrong_parameters_are_refused(make: object, message: str) -> None:
