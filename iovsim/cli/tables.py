@@ -11,6 +11,8 @@ from rich.table import Table
 from iovsim.results import Comparison, Run, metrics
 from iovsim.results.intervals import Interval, interval, rounded
 
+ARROWS = {"higher": "↑", "lower": "↓"}
+
 
 def print_comparison(console: Console, result: Comparison) -> None:
     """One line a metric and policy: mean and paired difference, each with its 95 % interval."""
@@ -22,13 +24,14 @@ def print_comparison(console: Console, result: Comparison) -> None:
     for row in result.rows:
         name = f"{row.metric.name}{f' ({row.task})' if row.task else ''}"
         unit = "" if row.metric.unit == "1" else f" [{row.metric.unit}]"
-        heading = f"{name}{unit}, {row.metric.better} is better" if name != metric else ""
+        heading = f"{name}{unit} {ARROWS[row.metric.better]}" if name != metric else ""
         if heading and metric:
             table.add_section()
         metric = name
         difference = "baseline" if row.policy == result.baseline else rounded(row.difference, signed=True)
         table.add_row(_plain(heading), row.policy, rounded(row.value), _marked(difference, row.difference))
     console.print(table)
+    console.print("[dim]↑ higher is better, ↓ lower is better; bold: the interval leaves out zero.[/]", highlight=False)
     for note in result.notes:
         console.print(f"[dim]{note}[/]", highlight=False)
 

@@ -42,7 +42,7 @@ open TraCI port would make SUMO wait for a client for ever."""
 
 KEPT_REPORT = ("xml-validation", "xml-validation.net", "xml-validation.routes")
 
-STEP = re.compile(rb"Step #(\d+(?:\.\d+)?)")
+STEP = re.compile(rb"Step #(\d+(?:\.\d+)?)\s")
 DEPART = re.compile(rb'\bdepart="(\d+(?:\.\d+)?)"')
 
 
