@@ -36,9 +36,9 @@ OF_POLICIES: dict[str, Callable[[Sequence[Run]], Figure]] = {
 def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None) -> list[Path]:
     """Draws into `out` (made if need be), each figure as PNG and PDF, and returns the files.
 
-    The world's figures come from the first run. One run adds its own energy figures; several add the comparison of
-    their policies. Raises `ResultsError` where the runs cannot be compared (see `iovsim.results.compare`), read, or
-    where `out` cannot be written.
+    The world's figures come from the first run. Each policy's first run adds its energy figures (with the policy's name
+    where there are several); several runs add the comparison of their policies. Raises `ResultsError` where the runs
+    cannot be compared (see `iovsim.results.compare`), read, or where `out` cannot be written.
     """
     if not runs:
         raise ResultsError("figures: no runs given; name at least one run folder.")
@@ -50,10 +50,11 @@ def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None) -> lis
         written += save(draw_world(runs[0]), out, name)
     for name, draw in OF_POLICIES.items():
         written += save(draw(runs), out, name)
-    if result is None:
+    first = {run.manifest.policy.name: run for run in reversed(runs)}
+    for policy, run in sorted(first.items()):
         for name, draw_run in OF_A_RUN.items():
-            written += save(draw_run(runs[0]), out, name)
-    else:
+            written += save(draw_run(run), out, name if len(first) == 1 else f"{name}_{policy}")
+    if result is not None:
         written += save(energy.by_policy(runs), out, "energy_by_policy")
         written += save(comparison.values(result, runs), out, "comparison")
         if len(result.policies) > 1:

@@ -37,9 +37,6 @@ def main() -> None:
     except IovsimError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_plain(str(error))}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished.")
-        sys.exit(130)
 
 
 def _plain(text: str) -> str:

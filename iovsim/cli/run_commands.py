@@ -45,15 +45,19 @@ def run(
     cache: CacheOption = None,
 ) -> None:
     """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
-    from iovsim.experiment.batch import run_all
+    from iovsim.experiment.batch import INTERRUPTED, run_all
     from iovsim.experiment.run import RunSpec
 
     world = find_scenario(scenario)
     files = [load_policy(p) for p in policy]
     specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}") for s in parse_seeds(seeds) for f in files]
     console = Console()
-    with shown(console) as report:
-        folders = run_all(specs, cache or cache_dir(), report, jobs=jobs, overwrite=overwrite)
+    try:
+        with shown(console) as report:
+            folders = run_all(specs, cache or cache_dir(), report, jobs=jobs, overwrite=overwrite)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished")
+        raise typer.Exit(INTERRUPTED) from None
     for folder in folders:
         console.print(f"finished: {folder}", highlight=False)
 

@@ -289,9 +289,11 @@ def test_draw_all_draws_what_the_runs_allow(
 ) -> None:
     monkeypatch.setattr("iovsim.analysis.figures.save", lambda figure, folder, name: [folder / name])
     always, several = {*OF_A_WORLD, *OF_POLICIES}, {"energy_by_policy", "comparison"}
-    assert {p.name for p in draw_all(runs[:2], tmp_path)} == always | several
+    assert {p.name for p in draw_all(runs[:2], tmp_path)} == always | several | set(OF_A_RUN)
     pair = [runs[0], runs[3]]
-    assert {p.name for p in draw_all(pair, tmp_path, baseline="energy-aware")} == always | several | {"differences"}
+    energies = {f"{name}_{run.manifest.policy.name}" for name in OF_A_RUN for run in pair}
+    drawn = {p.name for p in draw_all(pair, tmp_path, baseline="energy-aware")}
+    assert drawn == always | several | energies | {"differences"}
     assert {p.name for p in draw_all([make_run("random", 1, empty=True)], tmp_path)} == always | set(OF_A_RUN)
 
 

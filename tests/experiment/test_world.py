@@ -1,0 +1,137 @@
+"""A seed is a world: the same hash and content for every policy, other ones for other seeds and other physics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from iovsim.config import Scenario, scenario_from
+from iovsim.errors import TraceError
+from iovsim.experiment.world import BuiltWorld, build_world
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "time": {"start_s": 120.0, "duration_s": 40.0},
+    "mobility": {"map": "portside"},
+    "rsus": {"placement": "junctions", "count": 2, "spacing_m": 400.0, "range_m": 200.0},
+    "tasks": [
+        {
+            "name": "signs",
+            "data": {"kind": "signs", "train": 400, "test": 40},
+            "samples_per_vehicle": 20,
+            "round_energy_j": 200.0,
+        }
+    ],
+    "rounds": {"period_s": 20.0, "deadline_s": 18.0},
+}
+
+
+def scenario(**changes: Any) -> Scenario:
+    return scenario_from(SMALL | changes, Path("small.toml"))
+
+
+@pytest.fixture(scope="module")
+def built(session_cache: Path) -> BuiltWorld:
+    return build_world(scenario(), 1, session_cache, lambda step, done: None)
+
+
+def hash_of(cache: Path, seed: int = 1, **changes: Any) -> str:
+    return build_world(scenario(**changes), seed, cache, lambda step, done: None).world.hash
+
+
+def test_the_hash_is_the_same_again_and_in_another_cache(
+    built: BuiltWorld, session_cache: Path, tmp_path: Path
+) -> None:
+    assert hash_of(session_cache) == built.world.hash
+    assert hash_of(tmp_path) == built.world.hash
+
+
+def test_the_hash_ignores_what_says_nothing_about_the_world(built: BuiltWorld, session_cache: Path) -> None:
+    assert hash_of(session_cache, title="another title") == built.world.hash
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"radio": {"bandwidth_up_hz": 10e6}},
+        {"radio": {"fading": {"kind": "none"}}},
+        {"contacts": {"hysteresis_m": 0.0}},
+        {"tasks": [SMALL["tasks"][0] | {"dirichlet_alpha": 5.0}]},
+        {"tasks": [SMALL["tasks"][0] | {"round_energy_j": 201.0}]},
+        {"devices": {"tiers": {"agx-orin": 1.0}}},
+    ],
+    ids=lambda c: "-".join(c),
+)
+def test_the_hash_changes_with_the_world(built: BuiltWorld, session_cache: Path, changes: dict[str, Any]) -> None:
+    assert hash_of(session_cache, **changes) != built.world.hash
+
+
+def test_other_seeds_are_other_worlds(built: BuiltWorld, session_cache: Path) -> None:
+    other = build_world(scenario(), 2, session_cache, lambda step, done: None)
+    assert other.world.hash != built.world.hash
+    assert other.city.trace_sha256 != built.city.trace_sha256
+
+
+def test_pinned_traffic_stays_while_the_rest_varies_with_the_seed(session_cache: Path) -> None:
+    pinned = {"mobility": {"map": "portside", "seed": 1}}
+    one = build_world(scenario(**pinned), 1, session_cache, lambda step, done: None)
+    two = build_world(scenario(**pinned), 2, session_cache, lambda step, done: None)
+    assert one.city.trace_sha256 == two.city.trace_sha256
+    assert one.world.hash != two.world.hash
+    assert not np.array_equal(one.world.links.link(0).fading, two.world.links.link(0).fading)
+
+
+def test_every_vehicle_in_contact_has_a_device_and_data(built: BuiltWorld) -> None:
+    vehicles = {c.vehicle for c in built.world.contacts}
+    assert vehicles == set(built.world.vehicles)
+    assert len({v.device.tier for v in built.world.vehicles.values()}) == 3
+    assert len({v.district for v in built.world.vehicles.values()}) > 1
+    for vehicle in built.world.vehicles.values():
+        shard = vehicle.shards["signs"]
+        assert not set(shard.train) & set(shard.test)
+
+
+def test_a_vehicle_does_not_depend_on_which_others_there_are(built: BuiltWorld, session_cache: Path) -> None:
+    fewer = build_world(
+        scenario(rsus=SMALL["rsus"] | {"count": 1}), 1, session_cache, lambda step, done: None
+    ).world.vehicles
+    assert 0 < len(fewer) < len(built.world.vehicles)
+    for name, vehicle in fewer.items():
+        other = built.world.vehicles[name]
+        assert vehicle.device == other.device
+        assert np.array_equal(vehicle.shards["signs"].train, other.shards["signs"].train)
+
+
+def test_only_a_share_of_the_vehicles_may_serve_a_task(session_cache: Path, built: BuiltWorld) -> None:
+    half = build_world(
+        scenario(tasks=[SMALL["tasks"][0] | {"vehicle_share": 0.5}]), 1, session_cache, lambda step, done: None
+    ).world.vehicles
+    serving = sum("signs" in v.shards for v in half.values())
+    assert 0.3 * len(half) < serving < 0.7 * len(half)
+
+
+def test_contacts_reach_to_the_horizon(built: BuiltWorld) -> None:
+    ends = [c.end_s for c in built.world.contacts]
+    assert max(ends) == built.world.end_s
+    assert min(c.start_s for c in built.world.contacts) == built.world.start_s
+
+
+def test_a_replayed_trace_gives_the_same_contacts(built: BuiltWorld, session_cache: Path) -> None:
+    replayed = build_world(
+        scenario(mobility={"map": "portside", "trace": str(built.city.trace)}),
+        1,
+        session_cache,
+        lambda step, done: None,
+    )
+    assert replayed.world.hash == built.world.hash
+
+
+def test_a_trace_that_is_too_short_is_refused(built: BuiltWorld, session_cache: Path) -> None:
+    late = scenario(
+        mobility={"map": "portside", "trace": str(built.city.trace)}, time={"start_s": 150.0, "duration_s": 60.0}
+    )
+    with pytest.raises(TraceError, match=r"covers .* s to 160 s, but the scenario runs from 150 s to 210 s"):
+        build_world(late, 1, session_cache, lambda step, done: None)

@@ -1,0 +1,134 @@
+"""Whole runs with real traffic and real training: repeatable, paired, loadable, and honest when interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from peft import PeftModel
+
+from iovsim.learning.lora import load_tensors
+from iovsim.learning.roadvit import build
+from iovsim.results import find_runs, open_run
+
+WORLD = """
+name = "small"
+[time]
+start_s = 120.0
+duration_s = 40.0
+[mobility]
+map = "portside"
+[rsus]
+placement = "junctions"
+count = 2
+spacing_m = 400.0
+range_m = 250.0
+[[tasks]]
+name = "signs"
+data = { kind = "signs", train = 400, test = 60 }
+samples_per_vehicle = 20
+vehicle_share = 0.7
+learning_rate = 5e-3
+round_energy_j = 200.0
+[rounds]
+period_s = 20.0
+deadline_s = 18.0
+merge_every = 1
+"""
+
+
+def iovsim(folder: Path, *arguments: str, **environment: str) -> None:
+    command = [sys.executable, "-c", "from iovsim.cli import main; main()", *arguments]
+    subprocess.run(command, cwd=folder, check=True, env=os.environ | environment, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
+    """Two policies on two workers, and one of them again in one process, each under another hash seed."""
+    made = tmp_path_factory.mktemp("runs")
+    (made / "world.toml").write_text(WORLD)
+    cache = ("--cache", str(session_cache))
+    both = ("-p", "all-available", "-p", "random", "-j", "2")
+    iovsim(made, "run", "world.toml", *both, "-o", "first", *cache, PYTHONHASHSEED="1")
+    iovsim(made, "run", "world.toml", "-p", "all-available", "-o", "again", *cache, PYTHONHASHSEED="2")
+    return made
+
+
+def test_the_same_run_is_equal_bit_for_bit_in_another_process(folder: Path) -> None:
+    first = open_run(folder / "first" / "all-available" / "seed-1")
+    again = open_run(folder / "again" / "all-available" / "seed-1")
+    assert first.fingerprint() == again.fingerprint()
+    assert first.manifest.world_hash == again.manifest.world_hash
+    saved = "adapters/signs/final/adapter_model.safetensors"
+    assert (first.path / saved).read_bytes() == (again.path / saved).read_bytes()
+
+
+def test_two_policies_meet_the_same_world(folder: Path) -> None:
+    one, two = find_runs([folder / "first"])
+    assert one.manifest.policy.name != two.manifest.policy.name
+    assert one.manifest.world_hash == two.manifest.world_hash
+    for table in ("contacts", "handovers", "connectivity", "density", "rsus", "shapes", "shards"):
+        assert one.fingerprint()[table] == two.fingerprint()[table]
+    assert one.fingerprint()["jobs"] != two.fingerprint()["jobs"]
+    start = [r.table("evaluations").query("merge == 0").iloc[0] for r in (one, two)]
+    assert start[0].equals(start[1]), "equal initial weights answer equally"
+
+
+def test_equal_clients_of_two_policies_train_alike(folder: Path) -> None:
+    """In the first round both start from the same adapter: whoever is served by both has the same losses."""
+    one, two = (r.table("jobs").query("round == 0").set_index("vehicle") for r in find_runs([folder / "first"]))
+    common = [
+        v
+        for v in one.index.intersection(two.index)
+        if one.loc[v, "status"] == two.loc[v, "status"] == "delivered" and one.loc[v, "rank"] == two.loc[v, "rank"]
+    ]
+    assert common
+    for vehicle in common:
+        assert one.loc[vehicle, "loss_before"] == two.loc[vehicle, "loss_before"]
+        assert one.loc[vehicle, "loss_after"] == two.loc[vehicle, "loss_after"]
+
+
+def test_the_final_adapter_loads_with_peft_alone(folder: Path) -> None:
+    run = open_run(folder / "first" / "all-available" / "seed-1")
+    saved = run.adapters()["signs"]["final"]
+    adapter = load_tensors(saved / "adapter_model.safetensors")
+    model = PeftModel.from_pretrained(build(43, seed=0), str(saved))
+    weights = dict(model.named_parameters())
+    name = next(n for n in adapter.tensors if n.endswith("lora_B.weight"))
+    loaded = weights[name.replace("lora_B.weight", "lora_B.default.weight")].detach().numpy()
+    assert np.array_equal(loaded, adapter.tensors[name])
+    assert np.abs(loaded).max() > 0
+
+
+def test_charged_and_trained_models_stand_in_the_manifest(folder: Path) -> None:
+    charge = open_run(folder / "first" / "random" / "seed-1").manifest.charge_as["signs"]
+    assert (charge.trained, charge.charged) == ("roadvit", "vit-base-patch16-224")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_leaves_an_unfinished_run_and_no_process(folder: Path, session_cache: Path, workers: str) -> None:
+    out = folder / f"stopped-{workers}"
+    command = [sys.executable, "-c", "from iovsim.cli import main; main()", "run", "world.toml", "-p", "all-available"]
+    command += ["-p", "random", "-j", workers, "-o", str(out), "--cache", str(session_cache)]
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    manifest = out / "all-available" / "seed-1" / "manifest.json"
+    deadline = time.monotonic() + 120
+    while not manifest.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in error
+    assert b"Traceback" not in error
+    assert json.loads(manifest.read_text())["status"] == "interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody is left in the group
