@@ -7,6 +7,7 @@ the names, the initial law and the file format.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -121,7 +122,8 @@ def save_tensors(adapter: Adapter, path: Path) -> None:
     """Writes one safetensors file with rank and alpha in its metadata; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    facts = {"format": "pt", "rank": str(adapter.rank), "alpha": repr(adapter.alpha)}
+    # One key: the order of several would change from process to process, and equal adapters must have equal bytes.
+    facts = {"adapter": json.dumps({"alpha": adapter.alpha, "rank": adapter.rank})}
     save_file({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, unfinished, facts)
     unfinished.replace(path)
 
@@ -130,7 +132,7 @@ def load_tensors(path: Path) -> Adapter:
     """Reads what `save_tensors` wrote. Raises `TrainingError` where the file is missing, damaged or no adapter."""
     try:
         with safe_open(path, framework="numpy") as file:
-            facts = file.metadata() or {}
+            facts = json.loads((file.metadata() or {})["adapter"])
         tensors = load_file(path)
         return Adapter(int(facts["rank"]), float(facts["alpha"]), tensors)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
