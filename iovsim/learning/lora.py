@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from iovsim.domain import Adapter, Float32Array
 from iovsim.errors import TrainingError
@@ -124,7 +124,7 @@ def save_tensors(adapter: Adapter, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     # One key: the order of several would change from process to process, and equal adapters must have equal bytes.
     facts = {"adapter": json.dumps({"alpha": adapter.alpha, "rank": adapter.rank})}
-    save_file({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, unfinished, facts)
+    unfinished.write_bytes(save({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, facts))
     unfinished.replace(path)
 
 
