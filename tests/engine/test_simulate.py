@@ -166,3 +166,48 @@ def test_an_over_budget_plan_stops_the_run_where_the_scenario_refuses_it(run_wor
 def test_the_merged_adapter_moves(run_world: Runner, world: World) -> None:
     _, state = run_world(world, all_available())
     assert all(np.linalg.norm(update) > 0 for update in effective_update(state.merged["signs"]).values())
+
+
+def two_task_world() -> World:
+    """Both RSUs host signs and lights; every vehicle holds signs, every other one lights too."""
+    world = tiny_world(4, vehicles=12)
+    lights = replace(world.tasks[0], task="lights", round_energy_j=100.0)
+    vehicles = {
+        name: replace(
+            v, shards={**v.shards, "lights": replace(v.shards["signs"], task="lights")} if i % 2 else v.shards
+        )
+        for i, (name, v) in enumerate(world.vehicles.items())
+    }
+    rsus = tuple(replace(r, tasks=("signs", "lights")) for r in world.rsus)
+    return replace(world, tasks=(world.tasks[0], lights), vehicles=vehicles, rsus=rsus)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_two_tasks_share_the_band_and_keep_their_own_adapters_and_budgets(run_world: Runner, name: str) -> None:
+    run, state = run_world(two_task_world(), POLICIES[name]())
+    jobs, rounds = run.table("jobs"), run.table("rounds")
+    assert set(jobs["task"]) == {"signs", "lights"}
+    assert (jobs.groupby(["rsu", "round"])["bandwidth_up_hz"].sum() <= 20e6 * (1 + 1e-9)).all()
+    assert rounds.groupby("task")["energy_budget_j"].unique().map(list).to_dict() == {
+        "signs": [500.0],
+        "lights": [100.0],
+    }
+    assert len(rounds) == 2 * 2 * 6, "a row for each task, RSU and round, also where nothing was planned"
+    merged = {t: effective_update(a) for t, a in state.merged.items()}
+    layer = next(iter(merged["signs"]))
+    assert not np.array_equal(merged["signs"][layer], merged["lights"][layer])
+    assert set(run.table("evaluations")["task"]) == {"signs", "lights"}
+
+
+def test_a_city_without_vehicles_runs_to_its_end(run_world: Runner) -> None:
+    run, state = run_world(tiny_world(1, vehicles=0), all_available())
+    assert len(run.table("jobs")) == 0
+    assert len(run.table("rounds")) == 12
+    assert state.ledger.total_j() == 0.0
+    assert run.table("evaluations")["accuracy"].nunique() == 1
+
+
+def test_a_horizon_shorter_than_a_merge_interval_still_ends_with_a_merge(run_world: Runner, world: World) -> None:
+    run, _ = run_world(replace(world, merge_every_rounds=100), all_available())
+    assert run.table("merges")["merge"].tolist() == [1]
+    assert run.table("merges")["updates"].tolist() == [int((run.table("jobs")["status"] == "delivered").sum())]
