@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from iovsim import __version__
 from iovsim.config import Scenario, SiteSection
 from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError, TraceError, near_match
+from iovsim.experiment.code import outside_sha256, package_sha256
 from iovsim.experiment.registry import make
 from iovsim.mobility import sumo
 from iovsim.mobility.contact_table import ContactTable
@@ -67,7 +67,8 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
     key = _key(
         {
-            "version": __version__,
+            "code": package_sha256("mobility", "radio"),
+            "models": models_sha256(scenario),
             "trace": trace_sha256,
             "map": map_sha256,
             "seed": seed,
@@ -151,6 +152,11 @@ def _rsu(scenario: Scenario, site: Site, by_hand: SiteSection | None) -> Rsu:
         range_m=(by_hand.range_m if by_hand else None) or section.range_m,
         tasks=tuple(t.name for t in scenario.tasks) if tasks is None else tasks,
     )
+
+
+def models_sha256(scenario: Scenario) -> str:
+    """SHA-256 over the user's own radio models, if the scenario names any."""
+    return outside_sha256(scenario.radio.path_loss, scenario.radio.shadowing, scenario.radio.fading)
 
 
 def build_channel(scenario: Scenario, roadmap: RoadMap) -> Channel:

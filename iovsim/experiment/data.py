@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iovsim import __version__
 from iovsim.config import FolderData, NpzData, Scenario, SignsData, TaskSection
 from iovsim.domain import Task
 from iovsim.energy import ARCHITECTURES, with_head
 from iovsim.errors import ScenarioError, near_match
+from iovsim.experiment.code import package_sha256
 from iovsim.learning.datasets import Data, builtin_signs, load_folder, load_npz, read_data, save_data
 
 DATA_SEED = 0
@@ -31,7 +31,7 @@ def load_data(scenario: Scenario, task: TaskSection, cache: Path) -> Data:
 
 def _cached_signs(train: int, test: int, districts: int, cache: Path) -> Data:
     """The built-in signs, drawn once and kept, since drawing takes longer than reading."""
-    path = cache / "signs" / f"{__version__}-{train}-{test}-{districts}.npz"
+    path = cache / "signs" / f"{package_sha256('learning')[:16]}-{train}-{test}-{districts}.npz"
     if not path.is_file():
         save_data(builtin_signs(train, test, districts, DATA_SEED), path)
     return read_data(path)

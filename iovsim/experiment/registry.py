@@ -21,7 +21,7 @@ def make(kind: Kind, known: Mapping[str, Callable[..., T]], where: str) -> T:
     `where` names file and key in errors. Raises `ScenarioError` for an unknown name or parameter (the nearest is
     offered), for an outside class that cannot be imported, and for parameters that the class refuses.
     """
-    maker = _outside(kind.kind, where) if ":" in kind.kind else known.get(kind.kind)
+    maker = outside(kind.kind, where) if ":" in kind.kind else known.get(kind.kind)
     if maker is None:
         raise ScenarioError(
             f"{where}: unknown kind {kind.kind!r}; {near_match(kind.kind, known)} "
@@ -37,7 +37,8 @@ def make(kind: Kind, known: Mapping[str, Callable[..., T]], where: str) -> T:
         raise ScenarioError(f"{where}, kind {kind.kind!r}: {error}.") from None
 
 
-def _outside(name: str, where: str) -> Callable[..., Any]:
+def outside(name: str, where: str) -> Callable[..., Any]:
+    """The class that "package.module:Class" names. Raises `ScenarioError` where it cannot be imported."""
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

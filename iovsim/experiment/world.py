@@ -14,7 +14,7 @@ import pandas as pd
 
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
-from iovsim.experiment.city import City, Progress, build_city
+from iovsim.experiment.city import City, Progress, build_city, models_sha256
 from iovsim.experiment.data import build_task, load_data
 from iovsim.experiment.fleet import build_fleet, check_tiers, district_of
 from iovsim.learning.datasets import Data
@@ -72,7 +72,7 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
 
 
 def world_hash(scenario: Scenario, seed: int, city: City, data: Mapping[str, Data]) -> str:
-    """SHA-256 over the scenario, the seed, and the content (not the names) of every file behind them."""
+    """SHA-256 over the scenario, the seed, and the content (not the names) of all files and own models behind them."""
     content: dict[str, Any] = {
         "scenario": without_paths(scenario),
         "seed": seed,
@@ -80,6 +80,7 @@ def world_hash(scenario: Scenario, seed: int, city: City, data: Mapping[str, Dat
         "map": city.map_sha256,
         "data": {task: _data_sha256(d) for task, d in sorted(data.items())},
         "weights": sha256_of(WEIGHTS),
+        "models": models_sha256(scenario),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

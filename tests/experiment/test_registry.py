@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from iovsim.config import Kind, policy_from
 from iovsim.errors import ScenarioError
+from iovsim.experiment.code import outside_sha256
 from iovsim.experiment.method import build_method
 from iovsim.experiment.registry import make
 from iovsim.policies import StagedPolicy
@@ -54,6 +56,8 @@ def own_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_radio.py").write_text(NEW_PATH_LOSS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_policy", "my_radio"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
@@ -122,3 +126,12 @@ def test_a_staged_policy_is_put_together_in_its_file() -> None:
 def test_a_wrong_policy_is_refused(policy: dict[str, object], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         build_method(policy_from({"name": "mine", "policy": policy}, "mine.toml"))
+
+
+def test_an_own_model_that_was_changed_is_not_taken_for_the_old_one(own_modules: Path) -> None:
+    kinds = (Kind(kind="my_radio:FreeSpace"), Kind(kind="none"))
+    before = outside_sha256(*kinds)
+    assert before == outside_sha256(*kinds)
+    assert before != outside_sha256(Kind(kind="none"))
+    (own_modules / "my_radio.py").write_text(NEW_PATH_LOSS.replace("20 * np", "22 * np"))
+    assert outside_sha256(*kinds) != before
