@@ -43,8 +43,13 @@ class RunFolder:
         _make_room(path, overwrite)
         with explained(path, "create the run folder"):
             path.mkdir(parents=True, exist_ok=True)
-        write_manifest(path, fresh)
-        return cls(path, fresh, Recorder(path))
+        try:
+            recorder = Recorder(path)
+            write_manifest(path, fresh)  # last: from here on the `with` block answers for what the manifest says
+        except BaseException:
+            shutil.rmtree(tables_dir(path), ignore_errors=True)
+            raise
+        return cls(path, fresh, recorder)
 
     def adapter_path(self, task: str, name: str) -> Path:
         """The folder `adapters/<task>/<name>`, made if need be, for one adapter in PEFT's format."""
