@@ -204,7 +204,7 @@ class TaskView:
     local_epochs: int
     energy_budget_j: float  # for this round
     price: float  # dual price of energy, 0 unless a budget policy sets it
-    accuracy: float  # latest held-out accuracy of the merged adapter, in [0, 1]
+    accuracy: float  # latest accuracy of the merged adapter on the task's held-out set, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +297,10 @@ class JobStatus(StrEnum):
     LOST_UPLINK = "lost_uplink"
     ABANDONED = "abandoned"
     IN_FLIGHT = "in_flight"
+
+
+ARRIVED = (JobStatus.DELIVERED, JobStatus.DELIVERED_EARLY, JobStatus.MIGRATED)
+"""Statuses of jobs whose update reached an RSU; the energy of all others bought nothing."""
 
 
 class LossReason(StrEnum):
@@ -458,6 +462,10 @@ class Trainer(Protocol):
     def submit(self, job: TrainJob) -> int: ...
 
     def result(self, handle: int) -> Update: ...
+
+    def drop(self, handle: int) -> None:
+        """The job's update is lost: its result will never be asked for."""
+        ...
 
     def evaluate(self, task: str, adapter: Adapter) -> Metrics:
         """On the task's global held-out set."""

@@ -8,6 +8,7 @@ check_policy(lambda: MyPolicy(limit=3))
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +42,7 @@ from iovsim.domain import (
 from iovsim.energy.architectures import ARCHITECTURES
 from iovsim.energy.devices import TIERS
 from iovsim.engine.admit import admit
+from iovsim.engine.ask import ask
 from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
 from iovsim.errors import PolicyError
@@ -86,6 +88,9 @@ class FakeTrainer:
         before = _loss(job.adapter)
         adapter = replace(job.adapter, tensors=moved)
         return Update(adapter, len(job.samples), before, 0.9 * before, 1.0)
+
+    def drop(self, handle: int) -> None:
+        self.waiting.pop(handle, None)
 
     def evaluate(self, task: str, adapter: Adapter) -> Metrics:
         loss = _loss(adapter)
@@ -210,16 +215,13 @@ def check_policy(make: Callable[[], Policy]) -> None:
     """
     first, second = make(), make()
     for view in tiny_views():
-        clients = view.clients
-        plan = first.plan(view)
-        if not isinstance(plan, RoundPlan):
-            raise PolicyError(f"{_name(first)}: plan() returned {type(plan).__name__}; it must return a RoundPlan.")
+        clients = copy.deepcopy(view.clients)
+        plan = ask(first, view)
         admit(view, plan, refuse_over_budget=False)
         again = second.plan(replace(view, rng=stream(0, "policy", view.rsu, view.round)))
         if plan.assignments != again.assignments:
             raise PolicyError(
-                f"{_name(first)}: two fresh instances plan differently from the same view; draw only from view.rng "
-                "and do not depend on the order of a set."
+                f"{_name(first)}: two fresh instances plan differently from the same view; draw only from view.rng."
             )
         if view.clients != clients:
             raise PolicyError(f"{_name(first)}: plan() changed the view; it is the engine's.")
@@ -228,23 +230,37 @@ def check_policy(make: Callable[[], Policy]) -> None:
 
 
 def check_aggregator(make: Callable[[], Aggregator], seed: int = 0) -> None:
-    """Raises `PolicyError` unless the aggregator keeps a single update, ignores order and weight scale, and gives
-    every client the rank it is asked for without changing tensors in place."""
+    """Raises `PolicyError` at the first rule that the aggregator breaks.
+
+    A single update becomes the new adapter, head included; the order of updates and the scale of their weights do not
+    matter; of updates that share A, the mean is weighted by samples times fraction; a client gets the rank that it is
+    asked for, at the present rank without any change of what the adapter does; nothing is changed in place.
+    """
     trainer = FakeTrainer()
     current = trainer.initial("signs", 4, seed)
     updates = [trainer.result(trainer.submit(_job(current, i))) for i in range(3)]
-    before = {k: v.copy() for k, v in updates[0].adapter.tensors.items()}
-    one = make().aggregate(current, updates[:1])
-    _expect_close(one, updates[0].adapter, "a single update must become the new adapter")
+    before = [copy.deepcopy(a) for a in (current, *(u.adapter for u in updates))]
+    _expect_close(make().aggregate(current, updates[:1]), updates[0].adapter, "a single update becomes the new adapter")
     joined = make().aggregate(current, updates)
     _expect_close(make().aggregate(current, updates[::-1]), joined, "the order of updates must not matter")
     doubled = [replace(u, samples=2 * u.samples) for u in updates]
     _expect_close(make().aggregate(current, doubled), joined, "only relative weights may matter")
-    given = make().redistribute(joined, 4, seed)
-    if given.rank != 4 or any(v.shape[0] != 4 for k, v in given.tensors.items() if "lora_A" in k):
-        raise PolicyError(f"{_name(make())}: redistribute(…, rank=4) gave rank {given.rank}.")
-    if any(not np.array_equal(before[k], updates[0].adapter.tensors[k]) for k in before):
-        raise PolicyError(f"{_name(make())}: aggregate() wrote into an update; it must return new arrays.")
+    one, other = (_with_a_of(updates[0].adapter, u.adapter) for u in updates[:2])
+    pair = [replace(updates[0], adapter=one, samples=30), replace(updates[1], adapter=other, samples=20, fraction=0.5)]
+    mean = {k: (0.75 * one.tensors[k] + 0.25 * other.tensors[k]).astype(np.float32) for k in one.tensors}
+    _expect_close(make().aggregate(current, pair), replace(one, tensors=mean), "weights are samples times fraction")
+    _expect_close(make().redistribute(joined, joined.rank, seed), joined, "its own rank must not change an adapter")
+    given = make().redistribute(current, 2, seed)
+    if given.rank != 2 or any(v.shape[0] != 2 for k, v in given.tensors.items() if "lora_A" in k):
+        raise PolicyError(f"{_name(make())}: redistribute(…, rank=2) gave rank {given.rank}.")
+    for old, new in zip(before, (current, *(u.adapter for u in updates)), strict=True):
+        if any(not np.array_equal(old.tensors[k], new.tensors[k]) for k in old.tensors):
+            raise PolicyError(f"{_name(make())}: aggregate() wrote into what it was given; it must return new arrays.")
+
+
+def _with_a_of(source: Adapter, adapter: Adapter) -> Adapter:
+    """`adapter` with the A factors of `source`."""
+    return replace(adapter, tensors={k: source.tensors[k] if "lora_A" in k else v for k, v in adapter.tensors.items()})
 
 
 def effective_update(adapter: Adapter) -> dict[str, FloatArray]:
@@ -273,8 +289,11 @@ def _job(adapter: Adapter, number: int) -> TrainJob:
 
 
 def _expect_close(found: Adapter, expected: Adapter, rule: str) -> None:
-    """Compares what adapters do, not how they are factored."""
-    one, other = effective_update(found), effective_update(expected)
+    """Compares what adapters do, not how they are factored: updates, and the head."""
+    one, other = (
+        effective_update(a) | {k: v.astype(np.float64) for k, v in a.tensors.items() if ".lora_" not in k}
+        for a in (found, expected)
+    )
     if one.keys() != other.keys() or any(not np.allclose(one[k], other[k], atol=1e-5) for k in one):
         raise PolicyError(f"aggregator: {rule}.")
 

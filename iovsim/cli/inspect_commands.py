@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from iovsim.cli.run_commands import CacheOption, ScenarioArgument, find_scenario
+from iovsim.cli.progress import wide_console
+from iovsim.cli.run_commands import CacheOption, ScenarioArgument, find_scenario, usable_cache
 from iovsim.config import builtin_policies, load_policy
 from iovsim.errors import ScenarioError, near_match
-from iovsim.paths import cache_dir
 
 
 def register(app: typer.Typer) -> None:
@@ -37,12 +37,13 @@ def check(
     cache: CacheOption = None,
 ) -> None:
     """Check a scenario without running it: keys, map, RSU sites, radio models, data, devices, policies."""
-    from iovsim.experiment.check import check_scenario
-
-    console = Console()
     world = find_scenario(scenario)
     files = [load_policy(p) for p in policy or []]
-    for line in check_scenario(world, files, cache or cache_dir()):
+
+    from iovsim.experiment.check import check_scenario  # late: torch takes seconds, a misspelt name must not
+
+    console = wide_console()
+    for line in check_scenario(world, files, usable_cache(cache)):
         console.print(f"[green]ok[/] {line}", highlight=False)
 
 
@@ -51,7 +52,7 @@ def policies() -> None:
     from iovsim.cli.tables import print_kinds
     from iovsim.experiment.kinds import KINDS
 
-    console = Console()
+    console = wide_console()
     table = Table("name", "kind", "forecast", "aggregator", "what it does", title="built-in policies")
     for name in builtin_policies():
         file = load_policy(name)
@@ -66,7 +67,7 @@ def columns(name: Annotated[str | None, typer.Argument(metavar="TABLE", help="On
 
     if name is not None and name not in TABLES:
         raise ScenarioError(f"table {name!r}: no such table; {near_match(name, TABLES)}")
-    console = Console()
+    console = wide_console()
     for table in TABLES.values():
         if name in (None, table.name):
             shown = Table("column", "type", "unit", "meaning", title=f"{table.name}: {table.meaning}")

@@ -9,6 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 LINE_EVERY = 0.25
+WIDE = 200
+
+
+def wide_console() -> Console:
+    """A console for tables: as wide as the terminal, and wide where there is none, so that nothing is cut in a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 @contextmanager

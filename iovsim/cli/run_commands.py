@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iovsim.cli.progress import shown
+from iovsim.cli.progress import shown, wide_console
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.errors import ScenarioError, near_match
 from iovsim.paths import cache_dir, shared_dir
@@ -23,8 +23,12 @@ PolicyOption = Annotated[
     typer.Option("--policy", "-p", help="A built-in policy (see 'iovsim policies') or a policy file; may be repeated."),
 ]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder for recorded traffic [default: the user's cache folder].")
+    Path | None, typer.Option("--cache", help="Folder for recorded traffic (default: the user's cache folder).")
 ]
+MAX_SEED = 2**31 - 1
+"""The largest seed that SUMO takes."""
+MAX_SEEDS = 10_000
+
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run folders, or folders that hold some.")]
 
 
@@ -45,16 +49,18 @@ def run(
     cache: CacheOption = None,
 ) -> None:
     """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
-    from iovsim.experiment.batch import INTERRUPTED, run_all
-    from iovsim.experiment.run import RunSpec
-
     world = find_scenario(scenario)
     files = [load_policy(p) for p in policy]
-    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}") for s in parse_seeds(seeds) for f in files]
+    numbers = parse_seeds(seeds)
+
+    from iovsim.experiment.batch import INTERRUPTED, run_all  # late: torch takes seconds, a misspelt name must not
+    from iovsim.experiment.run import RunSpec
+
+    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}") for s in numbers for f in files]
     console = Console()
     try:
         with shown(console) as report:
-            folders = run_all(specs, cache or cache_dir(), report, jobs=jobs, overwrite=overwrite)
+            folders = run_all(specs, usable_cache(cache), report, jobs=jobs, overwrite=overwrite)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished")
         raise typer.Exit(INTERRUPTED) from None
@@ -64,7 +70,7 @@ def run(
 
 def compare(
     runs: RunsArgument,
-    baseline: Annotated[str | None, typer.Option(help="Policy to subtract [default: that of the first run].")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Policy to subtract (default: that of the first run).")] = None,
     common_seeds: Annotated[
         bool, typer.Option("--common-seeds", help="Leave out seeds not all policies have.")
     ] = False,
@@ -79,7 +85,7 @@ def compare(
         result.to_csv(csv)
     from iovsim.cli.tables import print_comparison
 
-    print_comparison(Console(), result)
+    print_comparison(wide_console(), result)
 
 
 def figures(
@@ -92,6 +98,16 @@ def figures(
 
     for path in draw_all(find_runs(runs), out):
         print(path)
+
+
+def usable_cache(asked: Path | None) -> Path:
+    """The folder for recorded traffic, made if need be. Raises `ScenarioError` where it cannot be written."""
+    folder = asked or cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScenarioError(f"--cache {folder}: cannot be made or written: {error.strerror}; choose another.") from None
+    return folder
 
 
 def find_scenario(name_or_path: str) -> Scenario:
@@ -115,6 +131,10 @@ def parse_seeds(text: str) -> list[int]:
         if match is None:
             raise ScenarioError(f"--seeds {text!r}: cannot read {part!r}; write for example 1, or 1,2,5, or 1-5.")
         first, last = int(match[1]), int(match[2] or match[1])
+        if last > MAX_SEED or last - first >= MAX_SEEDS:
+            raise ScenarioError(
+                f"--seeds {text!r}: {part!r} asks for too much; seeds are at most {MAX_SEED}, {MAX_SEEDS} a range."
+            )
         if last < first:
             raise ScenarioError(f"--seeds {text!r}: the range {part!r} runs backwards; write the smaller seed first.")
         seeds.extend(range(first, last + 1))

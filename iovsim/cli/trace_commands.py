@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from iovsim.cli.progress import shown
-from iovsim.cli.run_commands import CacheOption
+from iovsim.cli.run_commands import CacheOption, usable_cache
 from iovsim.errors import ScenarioError, near_match
-from iovsim.paths import cache_dir
+
+MAX_TIME_S = 7 * 86400.0
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +37,11 @@ def trace(
     from iovsim.mobility import sumo
     from iovsim.mobility.trace import Trace
 
+    for option, seconds in (("--end", end_s), ("--step", step_s)):
+        if seconds is not None and not 0 < seconds < MAX_TIME_S:
+            raise ScenarioError(f"{option} {seconds:g}: must be above 0 and below {MAX_TIME_S:g} seconds.")
+    if out is not None and out.suffix != ".parquet":
+        raise ScenarioError(f"--out {out}: a trace is a Parquet file; let the name end in '.parquet'.")
     console = Console()
     path = Path(source)
     if path.suffix == ".parquet":
@@ -53,13 +59,12 @@ def trace(
                 seed=seed,
                 end_s=end_s,
                 step_s=step_s,
-                cache=cache or cache_dir(),
+                cache=usable_cache(cache),
                 progress=lambda done: report(source, "recording traffic", done),
             )
     summary = Trace(recorded).summary()
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(recorded, out)
+        _copy(recorded, out)
     table = Table("what", "value", title=f"trace {out or recorded}", title_justify="left")
     for name, value in (
         ("begin", f"{summary.begin_s:g} s"),
@@ -73,3 +78,13 @@ def trace(
     ):
         table.add_row(name, value)
     console.print(table)
+
+
+def _copy(trace_file: Path, out: Path) -> None:
+    if out.resolve() == trace_file.resolve():
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(trace_file, out)
+    except OSError as error:
+        raise ScenarioError(f"--out {out}: cannot be written: {error.strerror}; choose another path.") from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -59,6 +60,7 @@ def validate(model: type[ModelT], data: dict[str, Any], where: str) -> ModelT:
 
 
 def _one_line(model: type[BaseModel], errors: list[ErrorDetails], where: str) -> str:
+    errors = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key also shows as a missing one
     first = errors[0]
     key = _dotted(_without_tags(model, first["loc"]))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -73,6 +75,8 @@ def _one_line(model: type[BaseModel], errors: list[ErrorDetails], where: str) ->
         return f"{where}: key '{key}.kind': unknown {tag!r}; {near_match(tag, allowed_tags)}{more}"
     if first["type"] == "missing":
         return f"{where}: the key '{key}' is missing; add it.{more}"
+    if first["type"] == "tuple_type" and isinstance(first["input"], dict):
+        return f"{where}: key '{key}': found one table; write [[{key}]], with two brackets, for a list of tables.{more}"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     found = "" if first["type"] == "value_error" and isinstance(first["input"], dict) else f" found {first['input']!r};"
     at = f"key '{key}':" if key else ""
@@ -102,21 +106,29 @@ def _dotted(location: tuple[int | str, ...]) -> str:
 
 
 def _submodel(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The model that holds the keys at `location`, by walking the annotations."""
-    current: type[BaseModel] | None = model
+    """The model that holds the keys at `location`, by walking the annotations; a tag chooses among several models."""
+    candidates: list[type[BaseModel]] = [model]
     for part in location:
-        if isinstance(part, int) or current is None:
+        if isinstance(part, int):
             continue
-        info = current.model_fields.get(part)
-        current = _model_in(info.annotation) if info else None
-    return current
+        tagged = [
+            m for m in candidates if "kind" in m.model_fields and part in get_args(m.model_fields["kind"].annotation)
+        ]
+        if tagged:
+            candidates = tagged
+            continue
+        info = next((m.model_fields[part] for m in candidates if part in m.model_fields), None)
+        candidates = list(_models_in(info.annotation)) if info else []
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found:
-            return found
-    return None
+    return next(_models_in(annotation), None)

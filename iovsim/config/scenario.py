@@ -13,14 +13,18 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Part = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+Power = Annotated[float, Field(ge=-60, le=90)]
+Gain = Annotated[float, Field(ge=-30, le=60)]
+Rank = Annotated[int, Field(ge=1, le=1024)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class Time(Model):
     """The stretch of the trace in which rounds run, in SUMO's own seconds. Earlier traffic only fills the city."""
 
-    start_s: NotNegative
-    duration_s: Positive
+    start_s: Annotated[float, Field(ge=0, le=7 * 86400)]
+    duration_s: Seconds
 
 
 class Mobility(Model):
@@ -33,8 +37,8 @@ class Mobility(Model):
     map: Name | None = None
     sumocfg: Path | None = None
     trace: Path | None = None
-    step_s: Positive = 1.0
-    seed: int | None = None
+    step_s: Annotated[float, Field(ge=0.001, le=60)] = 1.0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 
     @model_validator(mode="after")
     def _one_map(self) -> Self:
@@ -62,8 +66,8 @@ class Rsus(Model):
 
     placement: Literal["junctions", "grid", "sites"]
     count: Count | None = None
-    spacing_m: Positive | None = None
-    range_m: Positive = 250.0
+    spacing_m: Annotated[float, Field(ge=10)] | None = None
+    range_m: Annotated[float, Field(gt=0, le=1e5)] = 250.0
     height_m: Positive = 5.0
     sites: tuple[SiteSection, ...] = ()
 
@@ -72,6 +76,8 @@ class Rsus(Model):
         if self.placement == "sites":
             if not self.sites:
                 raise ValueError("placement 'sites' needs at least one [[rsus.sites]] table")
+            if self.count is not None or self.spacing_m is not None:
+                raise ValueError("'count' and 'spacing_m' mean nothing with placement = 'sites'; take them out")
             names = [s.name for s in self.sites]
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
@@ -92,15 +98,15 @@ class Contacts(Model):
 class RadioSection(Model):
     """Link budget of every RSU and vehicle; defaults follow 3GPP TR 37.885 and NR-V2X practice (see DESIGN.md)."""
 
-    carrier_hz: Positive = 5.9e9
+    carrier_hz: Annotated[float, Field(ge=1e8, le=1e11)] = 5.9e9
     bandwidth_up_hz: Positive = 20e6
     bandwidth_down_hz: Positive = 20e6
-    rsu_power_dbm: float = 30.0
-    vehicle_power_dbm: float = 23.0
+    rsu_power_dbm: Power = 30.0
+    vehicle_power_dbm: Power = 23.0
     rsu_noise_figure_db: NotNegative = 5.0
     vehicle_noise_figure_db: NotNegative = 9.0
-    rsu_antenna_gain_db: float = 3.0
-    vehicle_antenna_gain_db: float = 3.0
+    rsu_antenna_gain_db: Gain = 3.0
+    vehicle_antenna_gain_db: Gain = 3.0
     vehicle_height_m: Positive = 1.5
     efficiency: Part = 0.75
     max_bps_per_hz: Positive = 7.4
@@ -153,12 +159,12 @@ class TaskSection(Model):
     data: SignsData | NpzData | FolderData = Field(default=SignsData(), discriminator="kind")
     backbone: Literal["roadvit"] = "roadvit"
     charge_as: str = "vit-base-patch16-224"
-    ranks: tuple[Count, ...] = Field(default=(4, 8, 16, 32), min_length=1)
+    ranks: tuple[Rank, ...] = Field(default=(4, 8, 16, 32), min_length=1)
     alpha: Positive = 16.0
     local_epochs: Count = 1
     batch_size: Count = 16
-    learning_rate: Positive = 2e-3
-    samples_per_vehicle: Count = 64
+    learning_rate: Part = 2e-3
+    samples_per_vehicle: Annotated[int, Field(ge=2)] = 64
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     dirichlet_alpha: Positive = 0.5
     vehicle_share: Part = 1.0

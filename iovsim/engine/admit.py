@@ -32,7 +32,7 @@ def admit(view: RoundView, plan: RoundPlan, *, refuse_over_budget: bool) -> dict
         energy_j[assignment.task] += view.estimate(assignment).energy_j
     if refuse_over_budget:
         for name, spent_j in energy_j.items():
-            if spent_j > tasks[name].energy_budget_j * (1 + TOLERANCE):
+            if not spent_j <= tasks[name].energy_budget_j * (1 + TOLERANCE):
                 raise PolicyError(
                     f"{where}, task {name!r}: the plan is estimated at {spent_j:.6g} J, the budget is "
                     f"{tasks[name].energy_budget_j:.6g} J; plan fewer clients or lower ranks, or set "
@@ -66,6 +66,9 @@ def _check_terms(where: str, assignment: Assignment, view: RoundView) -> None:
     for name in ("bandwidth_down_hz", "bandwidth_up_hz"):
         if not getattr(assignment, name) > 0:
             raise PolicyError(f"{where}: {name} = {getattr(assignment, name):g}; it must be positive.")
+    for name in ("rank", "local_epochs"):
+        if not isinstance(getattr(assignment, name), int):
+            raise PolicyError(f"{where}: {name} = {getattr(assignment, name)!r}; it must be a whole number (int).")
     if assignment.local_epochs < 1:
         raise PolicyError(f"{where}: local_epochs = {assignment.local_epochs}; it must be at least 1.")
     if not view.start_s < assignment.deadline_s <= view.deadline_s:

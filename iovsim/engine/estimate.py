@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from iovsim.domain import Assignment, Estimate, FloatArray
@@ -18,6 +20,8 @@ def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
     up_s = _seconds(bits, uplink_bps(terms, assignment, gain))
     samples = assignment.local_epochs * len(terms.shard.train)
     compute_s = train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples))
+    if not math.isfinite(down_s + up_s):
+        return Estimate(down_s, compute_s, up_s, math.inf)
     energy_j = (
         sum(downlink_j(terms.device, terms.radio, assignment.bandwidth_down_hz, down_s))
         + train_j(terms.device, compute_s)
@@ -27,4 +31,4 @@ def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
 
 
 def _seconds(bits: float, rate: FloatArray) -> float:
-    return bits / float(rate[0]) if rate[0] > 0 else np.inf
+    return bits / float(rate[0]) if rate[0] > 0 else math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from iovsim.energy.compute import feasible_ranks
 from iovsim.engine.estimate import estimate
 from iovsim.engine.state import State
 from iovsim.engine.terms import Terms, mean_gain_at, terms_of
+from iovsim.errors import PolicyError
 from iovsim.rng import stream
 
 
@@ -38,7 +39,7 @@ def observe(
         tasks=tuple(task_view(state, t) for t in tasks),
         clients=tuple(c for c in views if c.tasks),
         rng=stream(world.seed, "policy", rsu.rsu, number),
-        estimate=partial(_estimate, terms, start_s),
+        estimate=_estimator(terms, start_s),
     )
     return view, contacts
 
@@ -88,5 +89,16 @@ def _client(
     )
 
 
-def _estimate(terms: dict[tuple[str, str], Terms], time_s: float, assignment: Assignment) -> Estimate:
-    return estimate(terms[assignment.vehicle, assignment.task], assignment, time_s)
+def _estimator(terms: Mapping[tuple[str, str], Terms], time_s: float) -> Callable[[Assignment], Estimate]:
+    """The view's `estimate`. A closure, so that the terms, which hold the future, are no attribute of anything."""
+
+    def predict(assignment: Assignment) -> Estimate:
+        found = terms.get((assignment.vehicle, assignment.task))
+        if found is None:
+            raise PolicyError(
+                f"vehicle {assignment.vehicle!r}: not a client of task {assignment.task!r} here, so nothing can be "
+                "estimated; ask only for vehicles of view.clients and their tasks."
+            )
+        return estimate(found, assignment, time_s)
+
+    return predict

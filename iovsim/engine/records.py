@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from iovsim.domain import Contact, JobEnd, JobStatus, Metrics, PhaseEnd, PhaseKind, RoundOutcome
+from iovsim.domain import ARRIVED, Contact, JobEnd, JobStatus, Metrics, PhaseEnd, PhaseKind, RoundOutcome
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregate import stable_rank
-
-IN_FLIGHT_OR_DELIVERED = (JobStatus.DELIVERED, JobStatus.DELIVERED_EARLY, JobStatus.MIGRATED, JobStatus.IN_FLIGHT)
 
 
 def record_round(
@@ -35,7 +33,7 @@ def record_round(
             clients=sum(task.task in c.tasks for c in outcome.view.clients),
             planned=len(jobs),
             delivered=len(arrived),
-            lost=sum(j.status not in IN_FLIGHT_OR_DELIVERED for j in jobs),
+            lost=sum(j.status not in (*ARRIVED, JobStatus.IN_FLIGHT) for j in jobs),
             energy_budget_j=task.energy_budget_j,
             estimated_j=estimated_j[task.task],
             energy_j=spent_j,
@@ -83,7 +81,7 @@ def _record_job(setting: Setting, state: State, outcome: RoundOutcome, job: JobE
         loss_after=job.update.loss_after if job.update else None,
         fraction=job.update.fraction if job.update else None,
     )
-    aggregated = job.status in IN_FLIGHT_OR_DELIVERED
+    aggregated = job.status in ARRIVED
     state.ledger.book(job.phases, rsu=outcome.rsu, vehicle=given.vehicle, task=given.task, aggregated=aggregated)
     for phase in job.phases:
         setting.recorder.add(

@@ -10,11 +10,11 @@ from functools import partial
 import simpy
 
 from iovsim.domain import (
+    ARRIVED,
     Adapter,
     Assignment,
     Contact,
     JobEnd,
-    JobStatus,
     RoundOutcome,
     RoundPlan,
     RoundView,
@@ -24,6 +24,7 @@ from iovsim.domain import (
     World,
 )
 from iovsim.engine.admit import admit
+from iovsim.engine.ask import ask
 from iovsim.engine.course import FEDERATED_COURSE, waiting
 from iovsim.engine.job import Served, serve
 from iovsim.engine.observe import observe
@@ -38,7 +39,7 @@ def run_round(
 ) -> Generator[simpy.Event, object, None]:
     """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
     view, contacts = observe(setting.world, setting.method.forecast, state, rsu, number, start_s)
-    plan = setting.method.policy.plan(view)
+    plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
     served = yield from _serve_all(env, setting, state, view, plan, contacts)
     close_s = max((s.end.end_s for s in served), default=start_s)
@@ -110,7 +111,10 @@ def _finished(setting: Setting, served: Served, close_s: float) -> JobEnd:
     Results are asked for only where they arrived: nobody will ever see a lost update, so it need not be computed.
     """
     job = served.end
-    if job.status is not JobStatus.DELIVERED or served.handle is None:
+    if served.handle is None:
+        return job
+    if job.status not in ARRIVED:
+        setting.trainer.drop(served.handle)
         return job
     until_s = min(close_s, served.terms.contact.end_s)
     idle = (waiting(served.terms, job.end_s, until_s),) if until_s > job.end_s else ()

@@ -48,16 +48,20 @@ def initial_state(world: World, trainer: Trainer) -> State:
 def _city(
     env: simpy.Environment, setting: Setting, state: State, progress: Callable[[float], None]
 ) -> Generator[simpy.Event, None, None]:
-    """Starts the rounds of all RSUs at `start + k * period`, in order of name, after a merge where one is due."""
+    """Starts the rounds of all RSUs at `start + k * period`, in order of name, after a merge where one is due.
+
+    A round may last until the next boundary; all rounds of the last period are over before anything of the next begins.
+    """
     world = setting.world
+    running: list[simpy.Event] = []
     for number in range(rounds(world)):
         start_s = world.start_s + number * world.round_period_s
         yield env.timeout(max(start_s - env.now, 0.0))
+        yield env.all_of(running)
         if number and number % world.merge_every_rounds == 0:
             merge(setting, state, start_s, last=False)
         progress(number / rounds(world))
-        for rsu in world.rsus:
-            env.process(run_round(env, setting, state, rsu, number, start_s))
+        running = [env.process(run_round(env, setting, state, r, number, start_s)) for r in world.rsus]
 
 
 def rounds(world: World) -> int:

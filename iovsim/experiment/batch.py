@@ -18,6 +18,7 @@ from typing import Any
 
 from iovsim.errors import ScenarioError
 from iovsim.experiment.city import Progress
+from iovsim.experiment.method import build_method
 from iovsim.experiment.run import RunSpec, check_out, run_one
 from iovsim.experiment.world import build_world
 
@@ -32,9 +33,11 @@ INTERRUPTED = 130
 def run_all(specs: Sequence[RunSpec], cache: Path, report: Report, *, jobs: int, overwrite: bool) -> list[Path]:
     """Runs everything on at most `jobs` processes and returns the folders, in the order of `specs`.
 
-    The first error stops what has not begun and is raised; what was finished stays.
+    The first error ends the other workers and is raised; what was finished stays. All specs have the same scenario.
     """
     check_distinct(specs)
+    for spec in specs:
+        build_method(spec.policy)
     check_out(list(specs), overwrite=overwrite)
     worlds = list({s.seed: s for s in specs}.values())
     if jobs == 1:

@@ -1,6 +1,6 @@
 """A scenario and a seed become a city: recorded traffic, RSUs, contacts and links, kept in the cache by content.
 
-Everything here depends on the geometry of the scenario alone, not on tasks or policies, so all runs of a seed share it.
+Everything here depends on traffic, RSUs and radio alone, never on a policy, so all runs of a seed share it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from iovsim.config import Scenario, SiteSection
 from iovsim.domain import Rsu
@@ -67,7 +69,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
     key = _key(
         {
-            "code": package_sha256("mobility", "radio"),
+            "code": package_sha256("", "mobility", "radio", "experiment"),
             "models": models_sha256(scenario),
             "trace": trace_sha256,
             "map": map_sha256,
@@ -77,10 +79,25 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
         }
     )
     folder = cache / "cities" / key
-    if not folder.is_dir():
-        _derive(scenario, seed, trace_path, rsus, channel, folder, progress)
+
+    def load() -> City:
+        return _load(folder, trace_path, trace_sha256, map_sha256, roadmap, rsus)
+
+    if folder.is_dir():
+        try:
+            return load()
+        except (TraceError, ScenarioError, OSError, pa.ArrowException):
+            shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made again
+    _derive(scenario, seed, trace_path, rsus, channel, folder, progress)
+    return load()
+
+
+def _load(
+    folder: Path, trace: Path, trace_sha256: str, map_sha256: str, roadmap: RoadMap, rsus: tuple[Rsu, ...]
+) -> City:
+    """What `_derive` kept in `folder`, with what it was made from."""
     return City(
-        trace=trace_path,
+        trace=trace,
         trace_sha256=trace_sha256,
         map_sha256=map_sha256,
         roadmap=roadmap,
@@ -164,9 +181,11 @@ def build_channel(scenario: Scenario, roadmap: RoadMap) -> Channel:
     section = scenario.radio
     buildings = Buildings(roadmap.buildings) if section.buildings and roadmap.buildings else None
     return Channel(
-        path_loss=make(section.path_loss, PATH_LOSS, f"{scenario.name}: key 'radio.path_loss'"),
-        shadowing=make(section.shadowing, SHADOWING, f"{scenario.name}: key 'radio.shadowing'"),
-        fading=make(section.fading, FADING, f"{scenario.name}: key 'radio.fading'"),
+        path_loss=make(
+            section.path_loss, PATH_LOSS, f"{scenario.name}: key 'radio.path_loss'", ("loss_db", "environment")
+        ),
+        shadowing=make(section.shadowing, SHADOWING, f"{scenario.name}: key 'radio.shadowing'", ("shadow_db",)),
+        fading=make(section.fading, FADING, f"{scenario.name}: key 'radio.fading'", ("power",)),
         buildings=buildings,
         carrier_hz=section.carrier_hz,
         rsu_antenna_gain_db=section.rsu_antenna_gain_db,
@@ -210,7 +229,7 @@ def _derive(
         cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s)
         cells.assign(cell_m=DENSITY_CELL_M).to_parquet(part / "density.parquet")
         first_positions(trace).to_parquet(part / "first_positions.parquet")
-        if not folder.is_dir():
+        with suppress(OSError):  # another process has just made the same
             part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -12,7 +12,7 @@ from iovsim.paths import PACKAGE
 
 
 def package_sha256(*parts: str) -> str:
-    """SHA-256 over the source files of the named parts of iovsim, such as "radio"."""
+    """SHA-256 over the source files of the named parts of iovsim, such as "radio"; "" is the package's top level."""
     return _sha256(sorted(f for part in parts for f in (PACKAGE / part).glob("*.py")))
 
 

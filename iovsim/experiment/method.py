@@ -19,16 +19,16 @@ def build_method(file: PolicyFile) -> Method:
     where = f"policy {file.name!r}"
     return Method(
         policy=build_policy(file.policy, where),
-        aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator"),
-        budget=make(file.budget, BUDGETS, f"{where}, budget"),
-        forecast=make(file.forecast, FORECASTS, f"{where}, forecast"),
+        aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute")),
+        budget=make(file.budget, BUDGETS, f"{where}, budget", ("redistribute",)),
+        forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s",)),
     )
 
 
 def build_policy(kind: Kind, where: str) -> Policy:
     """A policy by kind; `staged` takes a list of `stages`, each a kind of its own."""
     if kind.kind != "staged":
-        return make(kind, {**POLICIES, "staged": StagedPolicy}, where)
+        return make(kind, {**POLICIES, "staged": StagedPolicy}, where, ("plan", "feedback"))
     stages = kind.parameters.pop("stages", None)
     if not isinstance(stages, list) or not stages or set(kind.parameters) - {"stages"}:
         raise ScenarioError(
@@ -43,4 +43,4 @@ def _stage(table: Any, where: str) -> Stage:
         raise ScenarioError(
             f"{where}: found {table!r}; a stage is a table with a 'kind', like {{kind = 'select-all'}}."
         )
-    return make(Kind(**table), STAGES, where)
+    return make(Kind(**table), STAGES, where, ("__call__",))

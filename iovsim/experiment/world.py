@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
-from iovsim.experiment.city import City, Progress, build_city, models_sha256
+from iovsim.experiment.city import City, Progress, build_city
 from iovsim.experiment.data import build_task, load_data
 from iovsim.experiment.fleet import build_fleet, check_tiers, district_of
 from iovsim.learning.datasets import Data
@@ -22,7 +22,7 @@ from iovsim.learning.roadvit import WEIGHTS
 from iovsim.results import Recorder
 from iovsim.results.recorder import sha256_of
 from iovsim.rng import stream
-from iovsim.units import dbm_to_w, noise_w_per_hz
+from iovsim.units import dbm_to_w, noise_w_per_hz, ratio_to_db
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,16 +49,17 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
     names = sorted({c.vehicle for c in city.contacts})
     districts = district_of(city.first_positions, city.roadmap.bounds, scenario.districts.per_side)
     end_s = scenario.time.start_s + scenario.time.duration_s
+    fleet = build_fleet(scenario, seed, names, districts, data)
     world = World(
         name=scenario.name,
-        hash=world_hash(scenario, seed, city, data),
+        hash="",
         seed=seed,
         start_s=scenario.time.start_s,
         end_s=end_s,
         rsus=city.rsus,
         contacts=city.contacts,
         links=city.links,
-        vehicles=build_fleet(scenario, seed, names, districts, data),
+        vehicles=fleet,
         tasks=tasks,
         radio=build_radio(scenario),
         round_period_s=scenario.rounds.period_s,
@@ -66,23 +67,45 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
         merge_every_rounds=scenario.rounds.merge_every,
         refuse_over_budget=scenario.rounds.over_budget == "refuse",
         evaluate_every_merges=scenario.evaluation.every_merges,
-        evaluated_vehicles=_sample(names, scenario.evaluation.vehicles, seed),
+        evaluated_vehicles=_sample([v for v in names if fleet[v].shards], scenario.evaluation.vehicles, seed),
     )
-    return BuiltWorld(world, data, city)
+    return BuiltWorld(replace(world, hash=world_hash(scenario, world, city, data)), data, city)
 
 
-def world_hash(scenario: Scenario, seed: int, city: City, data: Mapping[str, Data]) -> str:
-    """SHA-256 over the scenario, the seed, and the content (not the names) of all files and own models behind them."""
+def world_hash(scenario: Scenario, world: World, city: City, data: Mapping[str, Data]) -> str:
+    """SHA-256 over the scenario, the seed, the content (not the names) of all files behind them, and what was built.
+
+    So a change of code that changes a world changes its hash. Gains enter to a millionth of a dB, that processors whose
+    logarithms differ in the last bit may agree.
+    """
     content: dict[str, Any] = {
         "scenario": without_paths(scenario),
-        "seed": seed,
+        "seed": world.seed,
+        "built": built_sha256(world, city),
         "trace": city.trace_sha256,
         "map": city.map_sha256,
         "data": {task: _data_sha256(d) for task, d in sorted(data.items())},
         "weights": sha256_of(WEIGHTS),
-        "models": models_sha256(scenario),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def built_sha256(world: World, city: City) -> str:
+    """SHA-256 over everything of a world that the engine reads."""
+    digest = hashlib.sha256()
+    for part in (world.rsus, world.tasks, world.radio, world.evaluated_vehicles):
+        digest.update(repr(part).encode())
+    for name, vehicle in sorted(world.vehicles.items()):
+        digest.update(repr((name, vehicle.device, vehicle.district)).encode())
+        for task, shard in sorted(vehicle.shards.items()):
+            digest.update(task.encode() + shard.train.tobytes() + shard.test.tobytes())
+    contacts = city.contacts.columns
+    for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, city.links.los):
+        digest.update(np.ascontiguousarray(numbers).tobytes())
+    for reals in (contacts.start_s, contacts.end_s, contacts.time_s, contacts.x_m, contacts.y_m, city.links.fading):
+        digest.update(np.round(reals, 6).tobytes())
+    digest.update(np.round(ratio_to_db(city.links.mean_gain), 6).tobytes())
+    return digest.hexdigest()
 
 
 def without_paths(scenario: Scenario) -> dict[str, Any]:

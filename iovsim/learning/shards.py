@@ -51,6 +51,11 @@ def make_shards(
                 f"task {task!r}, vehicle {vehicle!r}: no sample of its district {district} is in the pool; "
                 "generate more training samples or fewer districts."
             )
+        if samples_per_vehicle > len(pool):
+            raise TrainingError(
+                f"task {task!r}, vehicle {vehicle!r}: samples_per_vehicle = {samples_per_vehicle}, but only "
+                f"{len(pool)} samples are there for it to draw from; ask for fewer, or give more data."
+            )
         counts = np.bincount(labels[pool], minlength=classes)
         place = _skewed(counts / counts.sum(), dirichlet_alpha, stream(seed, "district", task, district))
         rng = stream(seed, "shard", task, vehicle)

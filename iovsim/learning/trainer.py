@@ -82,6 +82,10 @@ class PeftTrainer:
             raise TrainingError(f"no job waits under handle {handle}; a result can be taken once.")
         return self.train(job)
 
+    def drop(self, handle: int) -> None:
+        """Forgets a job whose update is lost."""
+        self._waiting.pop(handle, None)
+
     def train(self, job: TrainJob) -> Update:
         """Trains `job.adapter` on the job's samples: cross-entropy, AdamW (Loshchilov and Hutter, 2019) begun anew.
 
@@ -112,6 +116,11 @@ class PeftTrainer:
                     f"{job.round}; lower learning_rate = {job.learning_rate}."
                 )
         adapter = lora.taken_from(model, job.adapter.rank, job.adapter.alpha)
+        if not all(np.isfinite(array).all() for array in adapter.tensors.values()):
+            raise TrainingError(
+                f"task {job.task!r}, vehicle {job.vehicle!r}: weights are no longer finite after round {job.round}; "
+                f"lower learning_rate = {job.learning_rate}."
+            )
         return Update(adapter, len(job.samples), loss_before=losses[0], loss_after=losses[-1], fraction=1.0)
 
     def evaluate(self, task: str, adapter: Adapter) -> Metrics:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iovsim.domain import Contact, Forecast, Rsu
+from iovsim.errors import ScenarioError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class HeadingForecast:
     """
 
     horizon_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.horizon_s < float("inf"):
+            raise ScenarioError(f"horizon_s = {self.horizon_s:g}: must be positive and finite.")
 
     def residual_s(self, contact: Contact, rsu: Rsu, time_s: float) -> float:
         """Seconds from `time_s` until range_m is reached, in [0, horizon_s]. Raises `ValueError` before the contact."""

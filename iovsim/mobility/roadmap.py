@@ -14,6 +14,9 @@ from iovsim.domain import FloatArray
 from iovsim.errors import ScenarioError
 from iovsim.mobility.sumo_config import SumoInputs, read_bytes
 
+VERGE_M = 50.0
+"""How far beside a single road the map reaches (ours)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Junction:
@@ -70,11 +73,17 @@ def read_map(inputs: SumoInputs) -> RoadMap:
         if node.get("type") not in ("internal", "dead_end") and node.get("id") in neighbours
     ]
     return RoadMap(
-        bounds=(x_min, y_min, x_max, y_max),
+        bounds=_widened(x_min, y_min, x_max, y_max),
         roads=tuple(roads),
         junctions=tuple(sorted(junctions, key=lambda junction: junction.junction)),
         buildings=read_buildings(inputs.additional),
     )
+
+
+def _widened(x_min: float, y_min: float, x_max: float, y_max: float) -> tuple[float, float, float, float]:
+    """Bounds of a single straight road have no width: RSUs beside it, and districts, need some."""
+    dx, dy = (VERGE_M if high - low < VERGE_M else 0.0 for low, high in ((x_min, x_max), (y_min, y_max)))
+    return x_min - dx, y_min - dy, x_max + dx, y_max + dy
 
 
 def read_buildings(additional: Sequence[Path]) -> tuple[FloatArray, ...]:

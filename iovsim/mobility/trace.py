@@ -81,12 +81,6 @@ class Trace:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         with self._open() as file:
-            missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
-            if missing:
-                raise TraceError(
-                    f"{self.path}: column(s) {', '.join(missing)} missing; a trace needs {', '.join(COLUMNS)} "
-                    f"(SUMO: --fcd-output X.parquet --fcd-output.attributes x,y,speed,angle)."
-                )
             self.begin_s, self.end_s, self.step_s, self.rows = self._scan(file)
 
     def windows(
@@ -138,6 +132,13 @@ class Trace:
         if not self.path.is_file():
             raise TraceError(f"{self.path}: no such file; record a trace first, or name an existing Parquet file.")
         try:
+            held = pq.read_schema(self.path).names
+            missing = [name for name in COLUMNS if name not in held]
+            if missing:
+                raise TraceError(
+                    f"{self.path}: column(s) {', '.join(missing)} missing; a trace needs {', '.join(COLUMNS)} "
+                    f"(SUMO: --fcd-output X.parquet --fcd-output.attributes x,y,speed,angle)."
+                )
             return pq.ParquetFile(
                 self.path, read_dictionary=["vehicle_id"], buffer_size=1 << 20, pre_buffer=False, memory_map=False
             )

@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from iovsim.domain import Assignment, ClientView, RoundPlan, RoundView
+from iovsim.rng import seed_of
 
 
 def task_of(view: RoundView, client: ClientView) -> str | None:
-    """The task this client would serve: its tasks take turns by round; None if no rank of any fits into its memory."""
+    """The task this client would serve; None if no rank of any fits into its memory.
+
+    Its tasks take turns by round. Vehicles begin at different ones, so that every task has clients in every round.
+    """
     able = [t for t in client.tasks if client.feasible_ranks[t]]
-    return able[view.round % len(able)] if able else None
+    return able[(view.round + seed_of(0, client.vehicle)) % len(able)] if able else None
 
 
 def draft(view: RoundView, clients: Iterable[ClientView]) -> RoundPlan:

@@ -49,13 +49,13 @@ class KeepToBudget:
         return (1 - self.reserve) * task.energy_budget_j
 
     def _raised(self, view: RoundView, task: TaskView, own: list[Assignment]) -> dict[str, Assignment]:
-        """The task's assignments at the largest common rank that all of them can hold, finish and afford."""
+        """The task's assignments, none lowered, raised to the largest rank that all can hold, finish and afford."""
         clients = clients_of(view)
         best = own
         for rank in task.ranks:
-            raised = [replace(a, rank=rank) for a in own]
+            raised = [replace(a, rank=max(a.rank, rank)) for a in own]
             if not all(
-                rank in clients[a.vehicle].feasible_ranks[task.task]
+                a.rank in clients[a.vehicle].feasible_ranks[task.task]
                 and slack_s(view, a, clients[a.vehicle], self.safety) >= 0
                 for a in raised
             ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from iovsim.domain import RoundPlan, RoundView
-from iovsim.errors import ScenarioError
+from iovsim.errors import PolicyError, ScenarioError
 from iovsim.policies.draft import clients_of, feasible_rank
 from iovsim.policies.in_time import check_safety, slack_s
 
@@ -22,6 +22,12 @@ class FixedRank:
 
     def __call__(self, view: RoundView, plan: RoundPlan) -> RoundPlan:
         clients = clients_of(view)
+        for task in view.tasks:
+            if self.rank not in task.ranks:
+                raise PolicyError(
+                    f"fixed rank {self.rank}: not among the ranks of task {task.task!r}, {list(task.ranks)}; change "
+                    "the policy's 'rank' or the task's 'ranks'."
+                )
         return RoundPlan(
             {v: replace(a, rank=feasible_rank(clients[v], a.task, self.rank)) for v, a in plan.assignments.items()}
         )

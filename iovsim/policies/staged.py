@@ -10,7 +10,7 @@ from iovsim.domain import RoundOutcome, RoundPlan, RoundView, Stage
 
 @dataclass(frozen=True)
 class StagedPolicy:
-    """Runs its stages in order on an empty plan. Stages keep no state, so there is nothing to learn from feedback."""
+    """Runs its stages in order on an empty plan, and passes feedback on to those that have a method for it."""
 
     stages: Sequence[Stage]
 
@@ -21,4 +21,7 @@ class StagedPolicy:
         return plan
 
     def feedback(self, outcome: RoundOutcome) -> None:
-        """Staged policies do not learn."""
+        for stage in self.stages:
+            listen = getattr(stage, "feedback", None)
+            if listen is not None:
+                listen(outcome)

@@ -12,11 +12,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from iovsim.domain import JobStatus
+from iovsim.domain import ARRIVED, JobStatus
 from iovsim.results.run import Run
-
-DELIVERED = (JobStatus.DELIVERED, JobStatus.DELIVERED_EARLY, JobStatus.MIGRATED)
-"""Statuses of jobs whose update reached the server."""
 
 LOST = (JobStatus.LOST_DOWNLINK, JobStatus.LOST_COMPUTE, JobStatus.LOST_UPLINK, JobStatus.ABANDONED)
 """Statuses of jobs that ended without one. A job still in flight at the horizon is neither."""
@@ -103,7 +100,7 @@ def _jobs(run: Run, statuses: tuple[JobStatus, ...]) -> pd.DataFrame:
 
 
 def _delivered_jobs(run: Run) -> ByTask:
-    return {"": float(len(_jobs(run, DELIVERED)))}
+    return {"": float(len(_jobs(run, ARRIVED)))}
 
 
 def _lost_jobs(run: Run) -> ByTask:
@@ -111,12 +108,12 @@ def _lost_jobs(run: Run) -> ByTask:
 
 
 def _latency_s(run: Run) -> ByTask:
-    delivered = _jobs(run, DELIVERED)
+    delivered = _jobs(run, ARRIVED)
     return {"": float((delivered["end_s"] - delivered["start_s"]).mean()) if len(delivered) else None}
 
 
 def _energy_per_update_j(run: Run) -> ByTask:
-    updates = len(_jobs(run, DELIVERED))
+    updates = len(_jobs(run, ARRIVED))
     return {"": float(run.table("energy")["energy_j"].sum()) / updates if updates else None}
 
 

@@ -60,7 +60,9 @@ def open_run(path: Path) -> Run:
     manifest = read_manifest(path)
     if manifest.status is not RunStatus.COMPLETE:
         cause = f" ({manifest.error})" if manifest.error else ""
-        raise ResultsError(f"{path}: unfinished run: status {manifest.status}{cause}; let it finish or run it again.")
+        raise ResultsError(
+            f"{path}: unfinished run: status {manifest.status}{cause}; let it finish, or run it again with --overwrite."
+        )
     return Run(path, manifest)
 
 

@@ -105,7 +105,9 @@ _DECLARED = (
             _count("delivered", "jobs whose update reached the server"),
             _count("lost", "jobs that ended without an update"),
             _real("energy_budget_j", "J", "budget of the round for this task, vehicles and RSU together"),
-            _real("estimated_j", "J", "what the plan was estimated to cost when it was admitted"),
+            _maybe(
+                "estimated_j", "J", "what the plan was estimated to cost when it was admitted; null if without bound"
+            ),
             _real("energy_j", "J", "what the round did cost, vehicles and RSU together"),
             _real("overrun_j", "J", "energy above budget, 0 where the round kept it"),
             _maybe("loss_before", "1", "mean training loss of the updates in their first epoch; null without updates"),

@@ -70,7 +70,7 @@ WRONG = [
     ("duration_s = 100.0", "duration_s = 5", r"time.duration_s = 5 holds no round of period_s = 30"),
     ('map = "portside"', "", r"key 'mobility': give either 'map' .* or 'sumocfg'"),
     ('"npz"', '"nzp"', r"key 'tasks\[0\].data.kind': unknown 'nzp'; did you mean 'npz'"),
-    ('path = "a.npz"', 'pth = "a.npz"', r"'tasks\[0\].data.path' is missing"),
+    ('path = "a.npz"', 'pth = "a.npz"', r"unknown key 'tasks\[0\].data.pth'; did you mean 'path'\?"),
     ('name = "small"', "name = ", r"not valid TOML: .*line 2"),
     ('name = "small"', 'name = "a/b"', r"key 'name': found 'a/b'; String should match pattern"),
     ("round_energy_j = 100.0", "", r"the key 'tasks\[0\].round_energy_j' is missing"),

@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_python_of_the_readme_runs() -> None:
     [block] = blocks("python")
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
 def test_the_world_of_the_readme_is_valid() -> None:

@@ -62,6 +62,14 @@ class Deaf(Nearest):
             raise PolicyError("an update is missing")
 
 
+class Vandal(Nearest):
+    def plan(self, view: RoundView) -> RoundPlan:
+        plan = super().plan(view)
+        for client in view.clients:
+            client.samples["signs"] = 0  # type: ignore[index]
+        return plan
+
+
 class Silent(Nearest):
     def plan(self, view: RoundView) -> RoundPlan:
         return None  # type: ignore[return-value]
@@ -73,6 +81,7 @@ class Silent(Nearest):
         (Greedy, "bandwidth_up_hz add up to"),
         (Fickle, "two fresh instances plan differently"),
         (Deaf, "an update is missing"),
+        (Vandal, "plan\\(\\) changed the view"),
         (Silent, "plan\\(\\) returned NoneType; it must return a RoundPlan"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from iovsim.domain import RoundPlan, RoundView
-from iovsim.errors import ScenarioError
+from iovsim.errors import PolicyError, ScenarioError
 from iovsim.policies.draft import draft, equal_shares
 from iovsim.policies.energy import KeepToBudget
 from iovsim.policies.in_time import KeepInTime, slack_s
@@ -45,7 +45,8 @@ def test_shares_use_the_whole_band() -> None:
 def test_fixed_rank_is_what_was_asked_for_or_the_next_lower() -> None:
     view = CROWDED[0]
     assert {a.rank for a in FixedRank(8)(view, draft(view, view.clients)).assignments.values()} == {8}
-    assert {a.rank for a in FixedRank(6)(view, draft(view, view.clients)).assignments.values()} == {4}
+    with pytest.raises(PolicyError, match=r"fixed rank 6: not among the ranks of task 'signs', \[2, 4, 8\]"):
+        FixedRank(6)(view, draft(view, view.clients))
     tight = replace(view, clients=tuple(replace(c, feasible_ranks={"signs": (2,)}) for c in view.clients))
     assert {a.rank for a in FixedRank(8)(tight, draft(tight, tight.clients)).assignments.values()} == {2}
 
@@ -87,6 +88,42 @@ def test_keep_to_budget_never_plans_more_than_the_budget(budget_j: float) -> Non
         assert energy_j(rich, plan) <= 0.9 * budget_j
         if budget_j == 1e6 and any(not c.busy and c.residual_contact_s > 60 for c in view.clients):
             assert plan.assignments
+
+
+def test_keep_to_budget_drops_the_costliest_and_no_more_than_it_must() -> None:
+    dropped = raised = 0
+    for view in CROWDED:
+        before = KeepInTime()(view, draft(view, view.clients))
+        if len(before.assignments) < 3:
+            continue
+        budget_j = 0.6 * energy_j(view, before)
+        poor = replace(view, tasks=tuple(replace(t, energy_budget_j=budget_j / 0.9) for t in view.tasks))
+        plan = KeepToBudget()(poor, before)
+        gone = set(before.assignments) - set(plan.assignments)
+        assert gone
+        assert plan.assignments
+        cost = {v: view.estimate(a).energy_j for v, a in before.assignments.items()}
+        assert max(cost, key=lambda v: (cost[v], v)) in gone, "the costliest goes first"
+        dropped += len(gone)
+        raised += sum(a.rank > 2 for a in plan.assignments.values())
+        ranks = {a.rank for a in plan.assignments.values()}
+        assert len(ranks) == 1
+        higher = [r for r in (4, 8) if r > max(ranks)]
+        if higher:
+            more = RoundPlan({v: replace(a, rank=higher[0]) for v, a in plan.assignments.items()})
+            clients = {c.vehicle: c for c in view.clients}
+            late = any(slack_s(view, a, clients[v], 0.8) < 0 for v, a in more.assignments.items())
+            assert late or energy_j(view, more) > budget_j, "the next rank would not have been affordable"
+    assert dropped > 0
+    assert raised > 0
+
+
+def test_keep_to_budget_never_lowers_a_rank() -> None:
+    for view in CROWDED:
+        rich = replace(view, tasks=tuple(replace(t, energy_budget_j=1e6) for t in view.tasks))
+        before = ResidualContactRank()(rich, KeepInTime()(rich, draft(rich, rich.clients)))
+        after = KeepToBudget()(rich, before)
+        assert all(after.assignments[v].rank >= a.rank for v, a in before.assignments.items())
 
 
 @pytest.mark.parametrize(
