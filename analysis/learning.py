@@ -19,7 +19,6 @@ from .style import (
     Look,
     empty,
     energy_scale,
-    held,
     legend_above,
     looks,
     new_figure,
@@ -65,9 +64,7 @@ def _curve(run: Run, task: str) -> tuple[FloatArray, FloatArray]:
 def _panels(runs: Sequence[Run], curves: dict[tuple[Path, str], tuple[FloatArray, FloatArray]], label: str) -> Figure:
     names, groups = tasks(runs), policies(runs)
     several = any(len(group) > 1 for group in groups.values())
-    note = (
-        " Line: mean over seeds; band: lowest to highest seed; lines end where the first seed ends." if several else ""
-    )
+    note = " Points: merges, mean over seeds; bars: lowest to highest seed." if several else ""
     figure, panels = new_figure(
         runs,
         1,
@@ -77,9 +74,9 @@ def _panels(runs: Sequence[Run], curves: dict[tuple[Path, str], tuple[FloatArray
         note=f"An adapter's accuracy holds until the next merge.{note}",
     )
     for axes, task in zip(panels, names, strict=False):
-        for i, (policy, look) in enumerate(looks(list(groups)).items()):
+        for policy, look in looks(list(groups)).items():
             found = [curves[run.path, task] for run in groups[policy]]
-            _draw(axes, [curve for curve in found if len(curve[0])], policy, look, i)
+            _draw(axes, [curve for curve in found if len(curve[0])], policy, look)
         axes.set(title=task, xlabel=label, ylabel="Held-out accuracy (share)")
         if not axes.lines:
             empty(axes, "no evaluations")
@@ -87,29 +84,34 @@ def _panels(runs: Sequence[Run], curves: dict[tuple[Path, str], tuple[FloatArray
     return figure
 
 
-def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: str, look: Look, place: int) -> None:
-    """Mean and range of step curves as far as all of them reach; markers of different policies (`place`) alternate."""
+def _draw(axes: Axes, curves: Sequence[tuple[FloatArray, FloatArray]], policy: str, look: Look) -> None:
+    """One point a merge: mean over seeds in both directions, bars from the lowest to the highest seed."""
     if not curves:
         return
-    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    at = np.unique(np.concatenate([x for x, _ in curves]))
-    at = at[(at >= first) & (at <= last)]
-    values = np.array([held(at, x, y) for x, y in curves])
+    merges = min(len(x) for x, _ in curves)
+    x, y = (np.array([curve[side][:merges] for curve in curves]) for side in (0, 1))
     label = f"{policy} ({len(curves)} seeds)" if len(curves) > 1 else policy
-    every = max(len(at) // 8, 1)
-    axes.plot(
-        at,
-        values.mean(axis=0),
+    axes.errorbar(
+        x.mean(axis=0),
+        y.mean(axis=0),
+        xerr=_reach(x),
+        yerr=_reach(y),
         color=look.color,
         linestyle=look.line,
         marker=look.marker,
-        markevery=(place % every, every),
         drawstyle="steps-post",
         label=label,
+        elinewidth=0.8,
+        capsize=1.5,
     )
-    if len(curves) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axes.fill_between(at, low, high, step="post", color=look.color, alpha=0.18, linewidth=0)
+
+
+def _reach(values: FloatArray) -> FloatArray | None:
+    """How far the lowest and the highest seed lie from the mean, (2, merges); None for one seed."""
+    if len(values) == 1:
+        return None
+    mean = values.mean(axis=0)
+    return np.array([mean - values.min(axis=0), values.max(axis=0) - mean])
 
 
 @styled

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iovsim.domain import FloatArray
 from iovsim.results import Run
 from iovsim.results.files import write_whole
 
@@ -191,13 +189,6 @@ def legend_above(figure: Figure, axes: Axes) -> None:
     columns = min(max(int(figure.get_figwidth() / entry_in), 1), len(labels))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     figure.set_figheight(figure.get_figheight() + 0.16 * (-(-len(labels) // columns) - 1))
-
-
-def held(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """`y` at the places `at`, each value holding until the next `x`; NaN before the first."""
-    index = np.searchsorted(x, at, side="right") - 1
-    found: FloatArray = np.where(index >= 0, y[np.maximum(index, 0)], np.nan)
-    return found
 
 
 def settle(figure: Figure) -> None:

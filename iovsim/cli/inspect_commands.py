@@ -24,11 +24,14 @@ def register(app: typer.Typer) -> None:
 
 
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Show what a finished run is and how it ended: manifest, key figures, jobs by status, tables."""
-    from iovsim.cli.tables import print_run
-    from iovsim.results import open_run
+    """Show what a run is and how it ended: manifest and, if it is complete, key figures, jobs by status, tables."""
+    from iovsim.cli.tables import print_manifest, print_run
+    from iovsim.results import RunStatus, open_run, read_manifest
 
-    print_run(Console(), open_run(run))
+    manifest = read_manifest(run)
+    print_manifest(Console(), run, manifest)
+    if manifest.status is RunStatus.COMPLETE:
+        print_run(Console(), open_run(run))
 
 
 def check(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from iovsim.results import Comparison, Run, metrics
+from iovsim.results import Comparison, Manifest, Run, metrics
 from iovsim.results.intervals import Interval, interval, rounded
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -36,20 +37,25 @@ def print_comparison(console: Console, result: Comparison) -> None:
         console.print(f"[dim]{note}[/]", highlight=False)
 
 
-def print_run(console: Console, run: Run) -> None:
-    """What the run is, its key figures, its jobs by status, and the rows of its tables."""
-    manifest = run.manifest
-    facts = Table("what", "value", title=f"run {run.path}", title_justify="left")
+def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
+    """What the run is and how far it came; of a failed one, why."""
+    facts = Table("what", "value", title=f"run {path}", title_justify="left")
+    took = "" if manifest.wall_s is None else f", took {manifest.wall_s:g} s"
     for name, text in (
         ("world", f"{manifest.world}, hash {manifest.world_hash[:12]}"),
         ("policy", f"{manifest.policy.name} ({manifest.policy.kind}), forecast {manifest.policy.forecast}"),
         ("seed", str(manifest.seed)),
         *((f"task {t}", f"trained: {c.trained}, charged as {c.charged}") for t, c in manifest.charge_as.items()),
-        ("status", f"{manifest.status}, took {manifest.wall_s} s"),
+        ("status", f"{manifest.status}{took}"),
+        *((("error", manifest.error),) if manifest.error else ()),
         ("versions", ", ".join(f"{k} {v}" for k, v in manifest.versions.items())),
     ):
-        facts.add_row(name, text)
+        facts.add_row(name, _plain(text))
     console.print(facts)
+
+
+def print_run(console: Console, run: Run) -> None:
+    """A complete run's key figures, its jobs by status, and the rows of its tables."""
     figures = Table("metric", "value", title="key figures", title_justify="left")
     for value in metrics(run):
         name = f"{value.metric.name}{f' ({value.task})' if value.task else ''}"
@@ -63,7 +69,7 @@ def print_run(console: Console, run: Run) -> None:
         outcomes.add_row(str(status), str(reason), str(jobs))
     console.print(outcomes)
     tables = Table("table", "rows", title="tables", title_justify="left")
-    for name, file in sorted(manifest.tables.items()):
+    for name, file in sorted(run.manifest.tables.items()):
         tables.add_row(name, str(file.rows))
     console.print(tables)
 

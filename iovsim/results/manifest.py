@@ -93,6 +93,9 @@ class Manifest:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`; `KeyError`, `TypeError` or `ValueError` where something is missing or strange."""
         plain = {name: content[name] for name in cls.__dataclass_fields__}
+        for name, kind in (("world", str), ("world_hash", str), ("seed", int), ("scenario", dict)):
+            if not isinstance(plain[name], kind):
+                raise TypeError(f"{name} is {plain[name]!r}, not of type {kind.__name__}")
         return cls(
             **plain
             | {

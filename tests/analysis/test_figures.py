@@ -86,7 +86,7 @@ def test_every_caption_says_where_the_figure_comes_from(figures: dict[str, Figur
 
 
 def test_every_spread_is_explained(figures: dict[str, Figure]) -> None:
-    assert "band: lowest to highest seed" in caption(figures["accuracy_over_time"])
+    assert "bars: lowest to highest seed" in caption(figures["accuracy_over_time"])
     assert "95 % t interval" in caption(figures["comparison"])
     assert "Policy minus random, paired by seed" in caption(figures["differences"])
     assert "whisker: lowest to highest seed" in caption(figures["job_outcomes"])
@@ -112,24 +112,28 @@ def test_nothing_is_cut_off_or_overlaps_the_legend(figures: dict[str, Figure]) -
             assert not any(legend.get_window_extent().overlaps(box) for box in boxes if box is not None), name
 
 
-def test_curves_have_a_line_and_a_band_for_each_policy(figures: dict[str, Figure], runs: list[Run]) -> None:
-    figure = figures["accuracy_over_time"]
+@pytest.mark.parametrize("name", ["accuracy_over_time", "accuracy_over_energy"])
+def test_curves_have_a_point_with_bars_for_each_merge(figures: dict[str, Figure], runs: list[Run], name: str) -> None:
+    figure = figures[name]
     assert words(figure) == [f"{policy} (3 seeds)" for policy in POLICIES]
-    for axes in figure.axes:
-        assert len(axes.lines) == len(axes.collections) == len(POLICIES)
-    ends = [
-        run.table("evaluations").query("scope == 'global' and task == 'signs' and merge == 10")["accuracy"].iloc[0]
-        for run in runs
+    signs = [
+        run.table("evaluations").query("scope == 'global' and task == 'signs'")["accuracy"].to_numpy() for run in runs
     ]
-    drawn = [np.asarray(line.get_ydata())[-1] for line in figure.axes[0].lines]
-    assert drawn == pytest.approx([np.mean(ends[:3]), np.mean(ends[3:])])
+    drawn = figure.axes[0].containers
+    assert len(drawn) == len(POLICIES)
+    for container, seeds in zip(drawn, (signs[:3], signs[3:]), strict=True):
+        line, _, bars = container
+        assert np.asarray(line.get_ydata()) == pytest.approx(np.mean(seeds, axis=0)), "the last merge included"
+        reach = [segment[:, 1] for segment in bars[1].get_segments()]
+        assert [low for low, _ in reach] == pytest.approx(np.min(seeds, axis=0))
+        assert [high for _, high in reach] == pytest.approx(np.max(seeds, axis=0))
 
 
-def test_a_single_run_has_no_band(runs: list[Run]) -> None:
+def test_a_single_run_has_no_bars(runs: list[Run]) -> None:
     figure = learning.accuracy_over_time(runs[:1])
     assert words(figure) == ["random"]
     assert [len(axes.collections) for axes in figure.axes] == [0, 0]
-    assert "band" not in caption(figure)
+    assert "bars" not in caption(figure)
 
 
 def test_energy_axis_is_what_the_ledger_had_booked_by_then(runs: list[Run]) -> None:
@@ -224,11 +228,6 @@ def test_contacts_cut_by_the_horizon_count_as_longer(figures: dict[str, Figure],
     naive = float((contacts["end_s"] - contacts["start_s"]).median())
     drawn_s = float(np.asarray(axes.lines[1].get_xdata())[0])
     assert naive < drawn_s < 1.2 * naive
-
-
-def test_held_values_hold_until_the_next() -> None:
-    x, y = np.array([1.0, 2.0]), np.array([10.0, 20.0])
-    assert style.held(np.array([0.5, 1.0, 1.9, 2.0, 9.0]), x, y) == pytest.approx([np.nan, 10, 10, 20, 20], nan_ok=True)
 
 
 def test_looks_differ_without_colour_and_beyond_seven() -> None:

@@ -30,6 +30,7 @@ y_m = 1000.0
 [[tasks]]
 name = "signs"
 round_energy_j = 100.0
+samples_per_vehicle = 8
 data = { kind = "npz", path = "data.npz" }
 [rounds]
 period_s = 30.0
@@ -101,6 +102,10 @@ RUN = ("run", "-p", "all-available")
         (("trace", "portsite"), "trace 'portsite': no such built-in map; did you mean 'portside'?"),
         (("trace", "nowhere.sumocfg"), "nowhere.sumocfg"),
         (("trace", "nowhere.parquet"), "nowhere.parquet: no such file"),
+        (("run", "demo", "-p", "random", "-s", "1-99999999"), "asks for too much; seeds are at most"),
+        (("trace", "portside", "--step", "0"), "--step 0: must be above 0"),
+        (("trace", "portside", "--out", "x.csv"), "let the name end in '.parquet'"),
+        (("check", "demo", "--cache", "/dev/null"), "--cache /dev/null: cannot be made or written"),
         (("columns", "job"), "table 'job': no such table; did you mean 'jobs'?"),
     ],
 )

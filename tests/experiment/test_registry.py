@@ -92,14 +92,19 @@ def test_parameters_reach_the_class() -> None:
             r"w: kind 'log-distance' has no parameter 'exponant'; did you mean 'exponent'\?",
         ),
         (Kind(kind="log-distance", exponent=-1.0), r"w, kind 'log-distance': .*exponent"),
-        (Kind(kind="log-distance", exponent="x"), r"w, kind 'log-distance': .*exponent"),
-        (Kind(kind="nowhere:Thing"), r"w: the module of 'nowhere:Thing' cannot be imported"),
+        (Kind(kind="log-distance", exponent="x"), r"parameter 'exponent': found 'x'; allowed is a value of type float"),
+        (
+            Kind(kind="nowhere:Thing"),
+            r"w: the module of 'nowhere:Thing' cannot be imported .* looked for in the current",
+        ),
+        (Kind(kind=":Thing"), r"w: ':Thing' cannot be read; write 'package.module:Class'"),
+        (Kind(kind="json:JSONDecoder"), r"w: 'json:JSONDecoder' gives a JSONDecoder, which lacks loss_db, environment"),
         (Kind(kind="math:Cosinus"), r"w: 'math' has no class 'Cosinus'; "),
     ],
 )
 def test_what_is_wrong_is_named(kind: Kind, message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
-        make(kind, PATH_LOSS, "w")
+        make(kind, PATH_LOSS, "w", ("loss_db", "environment"))
 
 
 def test_a_staged_policy_is_put_together_in_its_file() -> None:
@@ -121,6 +126,8 @@ def test_a_staged_policy_is_put_together_in_its_file() -> None:
         ),
         ({"kind": "random", "client": 3}, r"kind 'random' has no parameter 'client'; did you mean 'clients'"),
         ({"kind": "random", "clients": 0}, r"kind 'random': clients = 0: must be at least 1"),
+        ({"kind": "random", "clients": 2.5}, r"parameter 'clients': found 2.5; allowed is a value of type int"),
+        ({"kind": "json:JSONDecoder"}, r"gives a JSONDecoder, which lacks plan, feedback"),
     ],
 )
 def test_a_wrong_policy_is_refused(policy: dict[str, object], message: str) -> None:
