@@ -203,7 +203,7 @@ class TaskView:
     ranks: tuple[int, ...]
     local_epochs: int
     energy_budget_j: float  # for this round
-    price: float  # dual price of energy, 0 unless a budget policy sets it
+    price: float  # dual price of energy; 0 with every budget rule that there is so far
     accuracy: float  # latest accuracy of the merged adapter on the task's held-out set, in [0, 1]
 
 

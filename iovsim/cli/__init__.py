@@ -8,6 +8,7 @@ from types import FrameType
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from iovsim import __version__
 from iovsim.cli import inspect_commands, run_commands, trace_commands
@@ -38,15 +39,10 @@ def main() -> None:
     try:
         app()
     except IovsimError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_plain(str(error))}")
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(2)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _plain(text: str) -> str:
-    """Square brackets in messages are text, not rich's markup."""
-    return text.replace("[", r"\[")

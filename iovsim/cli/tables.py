@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from iovsim.results import Comparison, Manifest, Run, metrics
@@ -30,7 +31,7 @@ def print_comparison(console: Console, result: Comparison) -> None:
             table.add_section()
         metric = name
         difference = "baseline" if row.policy == result.baseline else rounded(row.difference, signed=True)
-        table.add_row(_plain(heading), row.policy, rounded(row.value), _marked(difference, row.difference))
+        table.add_row(escape(heading), row.policy, rounded(row.value), _marked(difference, row.difference))
     console.print(table)
     console.print("[dim]↑ higher is better, ↓ lower is better; bold: the interval leaves out zero.[/]", highlight=False)
     for note in result.notes:
@@ -50,7 +51,7 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
         *((("error", manifest.error),) if manifest.error else ()),
         ("versions", ", ".join(f"{k} {v}" for k, v in manifest.versions.items())),
     ):
-        facts.add_row(name, _plain(text))
+        facts.add_row(name, escape(text))
     console.print(facts)
 
 
@@ -91,8 +92,3 @@ def _marked(text: str, difference: Interval | None) -> str:
     if difference is None or difference.half is None or abs(difference.mean) <= difference.half:
         return text
     return f"[bold]{text}[/]"
-
-
-def _plain(text: str) -> str:
-    """Square brackets around units are text, not rich's markup."""
-    return text.replace("[", r"\[")

@@ -59,7 +59,7 @@ class SiteSection(Model):
 
 
 class Rsus(Model):
-    """Road-side units: at the `count` busiest-looking junctions at least `spacing_m` apart, on a grid, or at sites.
+    """Road-side units: at `count` junctions at least `spacing_m` apart (signals first), on a grid, or at sites.
 
     See `mobility.placement.place_rsus` for the rules and for what is taken where `count` or `spacing_m` is left out.
     """

@@ -10,14 +10,15 @@ from iovsim.domain import Assignment, Estimate, FloatArray
 from iovsim.energy.compute import adapter_bits, train_flops, train_j, train_s
 from iovsim.energy.radio_energy import downlink_j, uplink_j
 from iovsim.engine.terms import Terms, downlink_bps, mean_gain_at, uplink_bps
+from iovsim.radio.transfer import transfer_s
 
 
 def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
     """Seconds and joules (vehicle and RSU together) if the mean gain stayed as it is at `time_s`, without fading."""
     gain: FloatArray = np.array([mean_gain_at(terms.link, time_s)])
     bits = adapter_bits(terms.task.charged, assignment.rank)
-    down_s = _seconds(bits, downlink_bps(terms, assignment, gain))
-    up_s = _seconds(bits, uplink_bps(terms, assignment, gain))
+    down_s = transfer_s(bits, float(downlink_bps(terms, assignment, gain)[0]))
+    up_s = transfer_s(bits, float(uplink_bps(terms, assignment, gain)[0]))
     samples = assignment.local_epochs * len(terms.shard.train)
     compute_s = train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples))
     if not math.isfinite(down_s + up_s):
@@ -28,7 +29,3 @@ def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
         + sum(uplink_j(terms.device, terms.radio, assignment.bandwidth_up_hz, assignment.power_w, up_s))
     )
     return Estimate(down_s, compute_s, up_s, energy_j)
-
-
-def _seconds(bits: float, rate: FloatArray) -> float:
-    return bits / float(rate[0]) if rate[0] > 0 else math.inf

@@ -54,4 +54,4 @@ class OracleForecast:
 
 
 FORECASTS: dict[str, type[Forecast]] = {"heading": HeadingForecast, "oracle": OracleForecast}
-"""Name in a policy file -> class, made without arguments."""
+"""Name in a policy file -> class, made with the parameters beside it."""
