@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from iovsim.energy.architectures import ARCHITECTURES, text_encoder, transformer, vision_transformer, with_head
+from iovsim.energy.architectures import (
+    ARCHITECTURES,
+    ENCODERS,
+    ROLES,
+    Encoder,
+    text_encoder,
+    transformer,
+    vision_transformer,
+    with_head,
+    with_targets,
+)
 from iovsim.energy.compute import (
-    adapter_bits,
     authors_train_flops,
     feasible_ranks,
     forward_flops,
@@ -13,7 +22,9 @@ from iovsim.energy.compute import (
     train_flops,
     train_j,
     train_s,
+    trained_parameters,
     training_memory_bits,
+    update_bits,
 )
 from iovsim.energy.devices import TIERS
 from iovsim.energy.ledger import Entry, Ledger
@@ -21,11 +32,13 @@ from iovsim.energy.radio_energy import Joules, downlink_j, uplink_j, waiting_j
 
 __all__ = [
     "ARCHITECTURES",
+    "ENCODERS",
+    "ROLES",
     "TIERS",
+    "Encoder",
     "Entry",
     "Joules",
     "Ledger",
-    "adapter_bits",
     "authors_train_flops",
     "downlink_j",
     "feasible_ranks",
@@ -36,10 +49,13 @@ __all__ = [
     "train_flops",
     "train_j",
     "train_s",
+    "trained_parameters",
     "training_memory_bits",
     "transformer",
+    "update_bits",
     "uplink_j",
     "vision_transformer",
     "waiting_j",
     "with_head",
+    "with_targets",
 ]

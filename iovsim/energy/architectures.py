@@ -6,112 +6,134 @@ and biases are left out of the FLOPs, as is usual; the published figures that th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from iovsim.domain import Architecture
+from iovsim.errors import ScenarioError, near_match
 
 TRAINING_BITS = 32
 """Of a number held while training: single precision."""
 
+ROLES = ("query", "key", "value", "output", "mlp_in", "mlp_out")
+"""The linear layers of an encoder's layer, by what they do; the same names as in `learning.backbone`."""
+
+USUAL_TARGETS = ("query", "value")
+"""What Hu et al. 2022 adapt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """The equal layers of an encoder."""
+
+    width: int
+    depth: int
+    heads: int
+    tokens: int
+    mlp_ratio: int = 4
+
+    @property
+    def mlp(self) -> int:
+        return self.mlp_ratio * self.width
+
+
+def adapted_widths(encoder: Encoder, roles: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(inputs, outputs) of the layers of these roles, layer by layer; each role counts once.
+
+    Raises `ScenarioError` for an unknown role.
+    """
+    for role in roles:
+        if role not in ROLES:
+            raise ScenarioError(f"targets: no layer has the role {role!r}; {near_match(role, ROLES)}")
+    narrow, wide = encoder.width, encoder.mlp
+    special = {"mlp_in": (narrow, wide), "mlp_out": (wide, narrow)}
+    return tuple(special.get(role, (narrow, narrow)) for role in ROLES if role in roles) * encoder.depth
+
+
+def kept_bits(encoder: Encoder, roles: Sequence[str]) -> float:
+    """Bits of one sample kept for the backward pass where the layers of these roles are adapted or trained.
+
+    With T tokens, width d and MLP width m, each layer keeps 6 T d (inputs of both norms; query, key, value and result
+    of fused attention), heads T (its softmax's normalisers) and T m (input of the activation function), and once each
+    what the trained linear layers read: T d for query, key and value together, nothing more for the attention's output
+    layer, T d for the MLP's first layer, T m for its second. A frozen linear layer needs no weight gradient and keeps
+    nothing. Ours, in the manner of Korthikanti et al. 2022 (arXiv:2205.05198).
+
+    Attention that is written out keeps heads T^2 softmax weights instead of T d results.
+    """
+    tokens, width, mlp = encoder.tokens, encoder.width, encoder.mlp
+    kept = 6 * tokens * width + encoder.heads * tokens + tokens * mlp
+    if {"query", "key", "value"} & set(roles):
+        kept += tokens * width
+    if "mlp_in" in roles:
+        kept += tokens * width
+    if "mlp_out" in roles:
+        kept += tokens * mlp
+    return float(TRAINING_BITS * encoder.depth * kept)
+
 
 def transformer(
     name: str,
+    encoder: Encoder,
     *,
-    width: int,
-    depth: int,
-    heads: int,
-    tokens: int,
     stem_flops: float,
     outer_parameters: int,
     classes: int,
-    mlp_ratio: int = 4,
     parameter_bits: int = 32,
 ) -> Architecture:
-    """An encoder of `depth` equal layers with LoRA on the query and value of each.
+    """An encoder with LoRA on the query and value of each layer.
 
     `stem_flops` and `outer_parameters` are what lies outside the layers (embedding, positions, last norm, pooler).
-    With T tokens, width d and MLP width m = mlp_ratio d, one layer has
+    With T tokens, width d and MLP width m, one layer has
     4 T d^2 (query, key, value, output) + 2 T^2 d (scores, mixing) + 2 T d m (MLP) MACs and
-    4 (d^2 + d) + 2 d m + m + d + 4 d (two norms) parameters.
-
-    Activations kept for the backward pass, per sample and layer: 6 T d (both norms' inputs, query, key, value, the
-    adapters' input) + heads T^2 (softmax) + T m (input of the activation function). Ours, counted in the manner of
-    Korthikanti et al. 2022 (arXiv:2205.05198), but a frozen linear layer needs no weight gradient and keeps no input.
+    4 (d^2 + d) + 2 d m + m + d + 4 d (two norms) parameters. Memory: see `kept_bits`.
     """
-    mlp = mlp_ratio * width
+    tokens, width, mlp = encoder.tokens, encoder.width, encoder.mlp
     macs = 4 * tokens * width**2 + 2 * tokens**2 * width + 2 * tokens * width * mlp
     parameters = 4 * (width**2 + width) + 2 * width * mlp + mlp + width + 4 * width
-    kept = 6 * tokens * width + heads * tokens**2 + tokens * mlp
     return Architecture(
         name=name,
-        forward_flops=stem_flops + 2.0 * depth * macs,
+        forward_flops=stem_flops + 2.0 * encoder.depth * macs,
         tokens=tokens,
-        widths=((width, width),) * (2 * depth),
-        base_parameters=outer_parameters + depth * parameters,
-        activation_bits=float(TRAINING_BITS * depth * kept),
+        widths=adapted_widths(encoder, USUAL_TARGETS),
+        base_parameters=outer_parameters + encoder.depth * parameters,
+        activation_bits=kept_bits(encoder, USUAL_TARGETS),
+        full_activation_bits=kept_bits(encoder, ROLES),
         parameter_bits=parameter_bits,
         head_parameters=width * classes + classes,
     )
 
 
-def vision_transformer(
-    name: str,
-    *,
-    width: int,
-    depth: int,
-    heads: int,
-    classes: int = 1000,
-    image: int = 224,
-    patch: int = 16,
-    parameter_bits: int = 32,
-) -> Architecture:
-    """ViT (Dosovitskiy et al. 2021, arXiv:2010.11929) on RGB squares of `image` pixels, with a class token."""
-    patches = (image // patch) ** 2
-    pixels = 3 * patch**2
+def vision_transformer(name: str, encoder: Encoder, *, patch: int = 16, classes: int = 1000) -> Architecture:
+    """ViT (Dosovitskiy et al. 2021, arXiv:2010.11929) on RGB pictures: a token for each patch, and a class token."""
+    patches, pixels, width = encoder.tokens - 1, 3 * patch**2, encoder.width
     return transformer(
         name,
-        width=width,
-        depth=depth,
-        heads=heads,
-        tokens=patches + 1,
+        encoder,
         stem_flops=2.0 * patches * pixels * width,
         # patch embedding, class token, positions, last norm
-        outer_parameters=(pixels * width + width) + width + (patches + 1) * width + 2 * width,
+        outer_parameters=(pixels * width + width) + width + encoder.tokens * width + 2 * width,
         classes=classes,
-        parameter_bits=parameter_bits,
     )
 
 
 def text_encoder(
-    name: str,
-    *,
-    width: int,
-    depth: int,
-    heads: int,
-    classes: int = 2,
-    tokens: int = 128,
-    vocabulary: int = 30522,
-    positions: int = 512,
-    parameter_bits: int = 32,
+    name: str, encoder: Encoder, *, vocabulary: int = 30522, positions: int = 512, classes: int = 2
 ) -> Architecture:
-    """BERT (Devlin et al. 2019, arXiv:1810.04805) with its pooler, on sequences of `tokens` tokens."""
+    """BERT (Devlin et al. 2019, arXiv:1810.04805) with its pooler."""
+    width = encoder.width
     return transformer(
         name,
-        width=width,
-        depth=depth,
-        heads=heads,
-        tokens=tokens,
+        encoder,
         stem_flops=2.0 * width**2,  # the pooler; looking embeddings up costs none
         # words, positions, two segments, their norm, pooler
         outer_parameters=(vocabulary + positions + 2) * width + 2 * width + width**2 + width,
         classes=classes,
-        parameter_bits=parameter_bits,
     )
 
 
-def road_vit() -> Architecture:
+def road_vit(name: str, encoder: Encoder) -> Architecture:
     """The small ViT that iovsim trains itself: 32 x 32 pixels, a convolutional stem to 4 x 4 tokens and a class token.
 
     Three 3 x 3 convolutions of stride 2, 3 -> 32 -> 64 -> 128 channels, at 16 x 16, 8 x 8 and 4 x 4 outputs, each with
@@ -119,11 +141,8 @@ def road_vit() -> Architecture:
     """
     convolutions = ((3, 32, 16), (32, 64, 8), (64, 128, 4))
     return transformer(
-        "roadvit",
-        width=128,
-        depth=6,
-        heads=4,
-        tokens=17,
+        name,
+        encoder,
         stem_flops=2.0 * sum(9 * inputs * outputs * side**2 for inputs, outputs, side in convolutions),
         # convolutions with biases and norms, class token, positions, last norm
         outer_parameters=sum(9 * inputs * outputs + 3 * outputs for inputs, outputs, _ in convolutions)
@@ -134,22 +153,53 @@ def road_vit() -> Architecture:
     )
 
 
-def with_head(architecture: Architecture, classes: int) -> Architecture:
-    """The same model with a linear head for `classes` classes, as wide as what the first adapted layer reads."""
-    width = architecture.widths[0][0]
-    return replace(architecture, head_parameters=width * classes + classes)
-
+ENCODERS: Mapping[str, Encoder] = MappingProxyType(
+    {
+        "vit-base-patch16-224": Encoder(width=768, depth=12, heads=12, tokens=197),
+        "vit-small-patch16-224": Encoder(width=384, depth=12, heads=6, tokens=197),
+        "vit-tiny-patch16-224": Encoder(width=192, depth=12, heads=3, tokens=197),
+        "bert-base-uncased": Encoder(width=768, depth=12, heads=12, tokens=128),
+        "minilm-l6-h384": Encoder(width=384, depth=6, heads=12, tokens=128),
+        "roadvit": Encoder(width=128, depth=6, heads=4, tokens=17),
+    }
+)
+"""The layers of the models that are charged by formula."""
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
-        architecture.name: architecture
-        for architecture in (
-            vision_transformer("vit-base-patch16-224", width=768, depth=12, heads=12),
-            vision_transformer("vit-small-patch16-224", width=384, depth=12, heads=6),
-            vision_transformer("vit-tiny-patch16-224", width=192, depth=12, heads=3),
-            text_encoder("bert-base-uncased", width=768, depth=12, heads=12),
-            text_encoder("minilm-l6-h384", width=384, depth=6, heads=12),
-            road_vit(),
+        name: build(name, ENCODERS[name])
+        for name, build in (
+            ("vit-base-patch16-224", vision_transformer),
+            ("vit-small-patch16-224", vision_transformer),
+            ("vit-tiny-patch16-224", vision_transformer),
+            ("bert-base-uncased", text_encoder),
+            ("minilm-l6-h384", text_encoder),
+            ("roadvit", road_vit),
         )
     }
 )
+
+
+def with_head(architecture: Architecture, classes: int) -> Architecture:
+    """The same model of `ARCHITECTURES` with a linear head for `classes` classes. Raises `ScenarioError` for others."""
+    return replace(architecture, head_parameters=(_encoder(architecture).width + 1) * classes)
+
+
+def with_targets(architecture: Architecture, roles: Sequence[str]) -> Architecture:
+    """The same model of `ARCHITECTURES` with LoRA on the layers of these `ROLES`.
+
+    Raises `ScenarioError` for other models, an unknown role, or none.
+    """
+    encoder = _encoder(architecture)
+    if not roles:
+        raise ScenarioError(f"targets: empty; name at least one of {', '.join(ROLES)}.")
+    return replace(architecture, widths=adapted_widths(encoder, roles), activation_bits=kept_bits(encoder, roles))
+
+
+def _encoder(architecture: Architecture) -> Encoder:
+    if architecture.name not in ENCODERS:
+        raise ScenarioError(
+            f"architecture {architecture.name!r}: no formula is known for it, so head and targets are set where it is "
+            f"measured; {near_match(architecture.name, ENCODERS)}"
+        )
+    return ENCODERS[architecture.name]

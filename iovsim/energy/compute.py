@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iovsim.domain import Architecture, Device
+from iovsim.domain import Architecture, Device, Tuning
 from iovsim.energy.architectures import TRAINING_BITS
 
-USABLE_MEMORY = 0.75
-"""Share of a device's memory that training may take; the rest holds the system and the driving functions. Ours."""
+STATES = 4
+"""Numbers held for a trained parameter: weight, gradient and Adam's two moments."""
 
 
 def lora_parameters(architecture: Architecture, rank: int) -> int:
@@ -16,9 +16,25 @@ def lora_parameters(architecture: Architecture, rank: int) -> int:
     return rank * sum(inputs + outputs for inputs, outputs in architecture.widths)
 
 
-def adapter_bits(architecture: Architecture, rank: int) -> float:
-    """Bits of one update on the air: adapter and head, without protocol overhead (that is in the rate's efficiency)."""
-    return float((lora_parameters(architecture, rank) + architecture.head_parameters) * architecture.parameter_bits)
+def trained_parameters(architecture: Architecture, rank: int, tuning: Tuning = Tuning.LORA) -> int:
+    """The head's, and what the tuning trains beside it: adapters, nothing, or the whole base. Only LoRA has a rank."""
+    beside = {
+        Tuning.LORA: lora_parameters(architecture, rank),
+        Tuning.HEAD: 0,
+        Tuning.FULL: architecture.base_parameters,
+    }
+    return architecture.head_parameters + beside[tuning]
+
+
+def update_bits(
+    architecture: Architecture, rank: int, tuning: Tuning = Tuning.LORA, *, local_head: bool = False
+) -> float:
+    """Bits of one update on the air: what is trained, but not a head that stays in its vehicle.
+
+    Protocol overhead is in the rate's efficiency.
+    """
+    kept_back = architecture.head_parameters if local_head else 0
+    return float((trained_parameters(architecture, rank, tuning) - kept_back) * architecture.parameter_bits)
 
 
 def lora_flops(architecture: Architecture, rank: int) -> float:
@@ -31,15 +47,23 @@ def forward_flops(architecture: Architecture, rank: int, samples: int) -> float:
     return samples * (architecture.forward_flops + lora_flops(architecture, rank))
 
 
-def train_flops(architecture: Architecture, rank: int, samples: int) -> float:
-    """FLOPs of training on `samples` samples (counted once an epoch): samples (2 F_base + 3 F_lora(rank)).
+def train_flops(architecture: Architecture, rank: int, samples: int, tuning: Tuning = Tuning.LORA) -> float:
+    """FLOPs of training on `samples` samples (counted once an epoch), with LoRA samples (2 F_base + 3 F_lora(rank)).
 
     A backward pass costs one forward pass for the gradients of the activations and one more for those of the weights.
-    The frozen base needs only the first, the adapters both: 2 and 3 instead of the 3 and 3 of full fine-tuning. So rank
-    hardly changes the computing (15 MFLOP a rank beside 35 GFLOP forward for ViT-B/16); it changes bits and memory.
-    The head (under 0.03 % of the base for all of `ARCHITECTURES`) and the optimiser's step are left out.
+    The frozen base needs only the first, the adapters both: 2 and 3. Full training needs 3 F_base; a head alone needs
+    the features, F_base, worked out anew in every epoch. So rank hardly changes the computing (15 MFLOP a rank beside
+    35 GFLOP forward for ViT-B/16); it changes bits and memory. The head (under 0.03 % of the base for all of
+    `ARCHITECTURES`) and the optimiser's step are left out.
     """
-    return samples * (2.0 * architecture.forward_flops + 3.0 * lora_flops(architecture, rank))
+    base = architecture.forward_flops
+    match tuning:
+        case Tuning.LORA:
+            return samples * (2.0 * base + 3.0 * lora_flops(architecture, rank))
+        case Tuning.HEAD:
+            return samples * base
+        case Tuning.FULL:
+            return samples * 3.0 * base
 
 
 def authors_train_flops(architecture: Architecture, rank: int, samples: int) -> float:
@@ -62,19 +86,31 @@ def train_j(device: Device, seconds: float) -> float:
     return device.active_w * seconds
 
 
-def training_memory_bits(architecture: Architecture, rank: int, batch: int) -> float:
-    """Memory while training in single precision with Adam.
+def training_memory_bits(architecture: Architecture, rank: int, batch: int, tuning: Tuning = Tuning.LORA) -> float:
+    """Memory while training in single precision with Adam: frozen weights once, trained ones four times, activations.
 
-    The frozen base once; adapter and head four times (weight, gradient, Adam's two moments); for each sample of the
-    batch what the backward pass needs, with the r numbers a token inside each adapter. Ours; see `transformer`.
+    Activations are what the backward pass needs of each sample of the batch: with LoRA `activation_bits` and the r
+    numbers a token inside each adapter, with full training `full_activation_bits`; for a head alone the features, which
+    are left out (a ten-thousandth of ViT-B for a batch of 16). Not counted: what lives within one layer only, and the
+    framework. Ours; see `architectures.kept_bits` for the measurement.
     """
-    trained = lora_parameters(architecture, rank) + architecture.head_parameters
-    inside = architecture.tokens * rank * len(architecture.widths)
-    weights = TRAINING_BITS * (architecture.base_parameters + 4 * trained)
-    return weights + batch * (architecture.activation_bits + TRAINING_BITS * inside)
+    trained = trained_parameters(architecture, rank, tuning)
+    frozen = 0 if tuning is Tuning.FULL else architecture.base_parameters
+    per_sample = {
+        Tuning.LORA: architecture.activation_bits
+        + TRAINING_BITS * architecture.tokens * rank * len(architecture.widths),
+        Tuning.HEAD: 0.0,
+        Tuning.FULL: architecture.full_activation_bits,
+    }
+    return TRAINING_BITS * (frozen + STATES * trained) + batch * per_sample[tuning]
 
 
-def feasible_ranks(architecture: Architecture, device: Device, ranks: Sequence[int], batch: int) -> tuple[int, ...]:
-    """Those of `ranks` whose training fits into `USABLE_MEMORY` of the device, in the order given; perhaps none."""
-    room = USABLE_MEMORY * device.memory_bits
-    return tuple(rank for rank in ranks if training_memory_bits(architecture, rank, batch) <= room)
+def feasible_ranks(
+    architecture: Architecture, device: Device, ranks: Sequence[int], batch: int, tuning: Tuning = Tuning.LORA
+) -> tuple[int, ...]:
+    """Those of `ranks` whose training fits into the device's memory, in the order given; perhaps none.
+
+    Room is `memory_share` of `memory_bits`. Without adapters all ranks fit or none.
+    """
+    room = device.memory_share * device.memory_bits
+    return tuple(rank for rank in ranks if training_memory_bits(architecture, rank, batch, tuning) <= room)

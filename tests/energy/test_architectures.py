@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from iovsim.energy import ARCHITECTURES, adapter_bits, lora_parameters, with_head
+from iovsim.energy import ARCHITECTURES, ROLES, lora_parameters, update_bits, with_head, with_targets
+from iovsim.errors import ScenarioError
 
 
 @pytest.mark.parametrize(
@@ -52,13 +53,61 @@ def test_roadvit_by_hand() -> None:
 def test_the_lora_size_of_the_rank_scheduling_paper() -> None:
     # Its code adapts 49 square modules of 768 in single precision: 301,056 r bytes, 2.41 MB at r = 8
     model = replace(ARCHITECTURES["vit-base-patch16-224"], widths=((768, 768),) * 49, head_parameters=0)
-    assert [adapter_bits(model, rank) for rank in (8, 33)] == [8 * 301_056 * 8, 8 * 301_056 * 33]
+    assert [update_bits(model, rank) for rank in (8, 33)] == [8 * 301_056 * 8, 8 * 301_056 * 33]
 
 
 def test_a_head_follows_the_classes() -> None:
     model = with_head(ARCHITECTURES["vit-base-patch16-224"], 43)
     assert model.head_parameters == 768 * 43 + 43
     assert model.base_parameters == ARCHITECTURES["vit-base-patch16-224"].base_parameters
+
+
+def test_other_targets_widen_what_is_adapted() -> None:
+    model = ARCHITECTURES["vit-base-patch16-224"]
+    assert with_targets(model, ("value", "query")) == model
+    wide = with_targets(model, ("query", "mlp_out", "mlp_in", "mlp_in"))
+    assert wide.widths[:3] == ((768, 768), (768, 3072), (3072, 768))
+    assert len(wide.widths) == 36
+    assert lora_parameters(with_targets(model, ROLES), 8) == 8 * 12 * (4 * 1536 + 2 * 3840)
+    assert wide.base_parameters == model.base_parameters
+
+
+@pytest.mark.parametrize(
+    ("roles", "more"),
+    [
+        (("key",), 0),  # reads what query and value read
+        (("query", "value", "output"), 0),  # reads what attention keeps anyway
+        (("query", "mlp_in"), 197 * 768),
+        (("query", "mlp_out"), 197 * 3072),
+        (("mlp_in",), 0),
+    ],
+)
+def test_other_targets_keep_what_they_read(roles: tuple[str, ...], more: int) -> None:
+    model = ARCHITECTURES["vit-base-patch16-224"]
+    assert with_targets(model, roles).activation_bits - model.activation_bits == 32 * 12 * more
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_adapters_on_every_layer_keep_what_full_training_keeps(name: str) -> None:
+    model = with_targets(ARCHITECTURES[name], ROLES)
+    assert model.activation_bits == model.full_activation_bits
+
+
+def test_a_head_stays_as_wide_whatever_is_adapted() -> None:
+    model = with_targets(ARCHITECTURES["minilm-l6-h384"], ("mlp_out",))
+    assert with_head(model, 4).head_parameters == 384 * 4 + 4
+
+
+def test_unknown_targets_and_models() -> None:
+    model = ARCHITECTURES["roadvit"]
+    with pytest.raises(ScenarioError, match="role 'queri'; did you mean 'query'"):
+        with_targets(model, ("queri",))
+    with pytest.raises(ScenarioError, match="targets: empty"):
+        with_targets(model, ())
+    with pytest.raises(ScenarioError, match=r"'roadvitt': no formula is known.*did you mean 'roadvit'"):
+        with_targets(replace(model, name="roadvitt"), ("query",))
+    with pytest.raises(ScenarioError, match="no formula is known"):
+        with_head(replace(model, name="my/model"), 2)
 
 
 def test_names_are_keys() -> None:
