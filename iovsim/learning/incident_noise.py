@@ -31,7 +31,7 @@ SLANG = _table(
     """you=u | are=r | people=ppl | please=pls,plz | and=n,& | through=thru | there's=theres | it's=its | don't=dont |
     can't=cant | won't=wont | I'm=im | I've=ive | that's=thats | couldn't=couldnt | to=2 | lights=lites | road=rd |
     traffic=trafic | because=cos | about=abt | ambulance=ambo | everybody=every1 | somebody=sb | minutes=mins |
-    Street=st | Road=rd | nobody=no1 | going=goin | coming=comin | with=w | now=rn"""
+    Street=st | Road=rd | nobody=no1 | going=goin | coming=comin | with=w"""
 )
 MISHEARD = _table(
     """brake=break | broke=brook | broken-down=broken town | lorry=Laurie | queue=cue | crash=crush | ice=eyes,rice |
