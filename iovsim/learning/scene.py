@@ -1,4 +1,4 @@
-"""Turns batches of signs (RGBA templates) into photographs: pose, background, occlusion, blur, light and weather."""
+"""Turns cut-outs (templates with coverage) into photographs: pose, background, occlusion, blur, light and weather."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ class Climate:
     backdrop: tuple[float, float, float] = (0.45, 0.48, 0.45)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cutouts:
+    """What is photographed: `templates` (n, 4, s, s), colour (RGB) times coverage and coverage, all in [0, 1].
+
+    `glow` (n, 3, s, s) is light that they give off by themselves: it spreads, and outshines the night.
+    """
+
+    templates: Tensor
+    glow: Tensor | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Draws:
     """Random numbers for a batch of n images: tensors (n, *shape)."""
@@ -41,14 +52,14 @@ class _Draws:
 
 
 def photograph(
-    templates: Tensor, climates: Sequence[Climate], rng: np.random.Generator, strength: float = 1.0
+    cutouts: Cutouts, climates: Sequence[Climate], rng: np.random.Generator, strength: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Photographs `templates` (n, 4, s, s: RGB in [0, 1], coverage) -> images (n, 32, 32, 3).
+    """Photographs n cut-outs -> images (n, 32, 32, 3).
 
     `strength` scales pose, blur, occlusion and noise. All laws here are ours. The draws depend on n alone, so a caller
     that always asks for the same n gets image i independent of the other images.
     """
-    n = len(templates)
+    n, glow = len(cutouts.templates), cutouts.glow
     draw = _Draws(n, rng)
     brightness = torch.tensor([c.brightness for c in climates])
     warmth = torch.tensor([c.warmth for c in climates])
@@ -57,17 +68,23 @@ def photograph(
     bounds = np.cumsum([c.weather for c in climates], axis=1)
     weather = torch.from_numpy((rng.random((n, 1)) * bounds[:, -1:] > bounds[:, :-1]).sum(axis=1))
 
-    # Colours times coverage, else the plate's surroundings bleed into the scene where edges are mixed.
-    covered = torch.cat((templates[:, :3] * templates[:, 3:], templates[:, 3:]), dim=1)
-    sign = functional.grid_sample(covered, _poses(draw, strength), align_corners=False)  # bilinear, zero outside
-    sign = functional.avg_pool2d(sign, 2)
-    colour, cover = sign[:, :3], sign[:, 3:]
+    # Colours come times coverage, else a template's surroundings bleed into the scene where edges are mixed.
+    poses = _poses(draw, strength)
+    moved = functional.grid_sample(cutouts.templates, poses, align_corners=False)  # bilinear, zero outside
+    moved = functional.avg_pool2d(moved, 2)
+    colour, cover = moved[:, :3], moved[:, 3:]
     colour = colour * (1 + 0.15 * draw.normal(3, 1, 1)).clamp(0.6, 1.4) + 0.04 * draw.normal(3, 1, 1) * cover
     image = colour + (1 - cover) * _backgrounds(draw, clutter, backdrop)
+    if glow is not None:
+        coarse = poses.view(n, SIDE, 2, SIDE, 2, 2).mean(dim=(2, 4))  # light is soft: half the points will do
+        light = functional.grid_sample(glow, coarse, align_corners=False)
+        image = image + light
     image = _occlude(image, draw, strength)
     image = _blur(image, draw, strength)
     image = _shine(image, draw, brightness, warmth)
     image = _weather(image, weather, draw)
+    if glow is not None:
+        image = image + _halo(light, weather)
     image = image + strength * draw.uniform(0.0, 0.04, 1, 1, 1) * draw.normal(3, SIDE, SIDE)
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
@@ -165,3 +182,12 @@ def _weather(image: Tensor, weather: Tensor, draw: _Draws) -> Tensor:
     image = image + of("snow") * (1.1 * amount * flakes * (0.95 - image) + 0.25 * amount * (0.8 - image))
     dark = torch.tensor([0.75, 0.8, 1.0]).view(1, 3, 1, 1) * (0.7 - 0.45 * amount)
     return image + of("night") * (image * dark - image + 0.03)
+
+
+def _halo(light: Tensor, weather: Tensor) -> Tensor:
+    """Light scattered on its way to the camera: a little by day, much by night and in fog."""
+    share = torch.tensor([{"night": 0.9, "fog": 0.5, "rain": 0.4}.get(kind, 0.2) for kind in WEATHERS])
+    near = functional.avg_pool2d(light, 3, stride=1, padding=1)
+    far = functional.avg_pool2d(functional.avg_pool2d(light, 4), 3, stride=1, padding=1)
+    far = functional.interpolate(far, size=SIDE, mode="bilinear", align_corners=False)
+    return share[weather].view(-1, 1, 1, 1) * (0.8 * near + 1.2 * far)

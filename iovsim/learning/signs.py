@@ -1,12 +1,11 @@
 """Turns class labels and districts into photographs of procedurally drawn road signs: the built-in perception data.
 
 The 43 classes are drawings of ours in the manner of the Vienna Convention on Road Signs and Signals (1968); no picture
-of a real sign is used. A district has its own light, weather and background, so data differ from place to place.
+of a real sign is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,13 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iovsim.domain import IntArray
-from iovsim.errors import TrainingError
+from iovsim.domain import FloatArray, IntArray
+from iovsim.learning.album import take
 from iovsim.learning.glyphs import pictogram, plate
-from iovsim.learning.scene import WEATHERS, Climate, photograph
-from iovsim.rng import stream
-
-CHUNK = 256  # images drawn together; a fixed number, so that image i does not depend on how many are asked for
+from iovsim.learning.scene import Cutouts
 
 COLOURS = {
     "white": (0.92, 0.92, 0.9),
@@ -98,7 +94,7 @@ CLASSES = tuple(sign.name for sign in SIGNS)
 
 
 def template(sign: Sign) -> Tensor:
-    """The sign seen straight on: RGB in [0, 1] and coverage, (4, 64, 64)."""
+    """The sign seen straight on: RGB in [0, 1] times coverage, and coverage, (4, 64, 64)."""
     rim_width = 0.86 if sign.rim == "white" else 0.76
     picture = torch.tensor(COLOURS[sign.rim]).view(3, 1, 1).expand(3, 64, 64)
     layers = (
@@ -109,7 +105,8 @@ def template(sign: Sign) -> Tensor:
     for colour, mask in layers:
         cover = torch.from_numpy(mask)
         picture = picture * (1 - cover) + torch.tensor(COLOURS[colour]).view(3, 1, 1) * cover
-    return torch.cat((picture, torch.from_numpy(plate(sign.shape))[None]))
+    cover = torch.from_numpy(plate(sign.shape))[None]
+    return torch.cat((picture * cover, cover))
 
 
 def _inset(shape: str, mask: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,17 +126,9 @@ def _templates() -> Tensor:
     return torch.stack([template(sign) for sign in SIGNS])
 
 
-def climate(district: int, seed: int) -> Climate:
-    """The light, weather and background of a district, drawn by its number."""
-    rng = stream(seed, "signs", "climate", district)
-    weather = rng.dirichlet(np.full(len(WEATHERS), 0.6))
-    return Climate(
-        weather=tuple(0.8 * float(w) + 0.2 / len(WEATHERS) for w in weather),
-        brightness=float(rng.uniform(0.7, 1.2)),
-        warmth=float(rng.uniform(-0.12, 0.12)),
-        clutter=float(rng.uniform(0.5, 1.5)),
-        backdrop=tuple(float(c) for c in rng.uniform(0.25, 0.65, 3)),  # type: ignore[arg-type]
-    )
+def class_mix(district: int) -> FloatArray:
+    """How often each class is seen in a district (43,): every sign as often as any other, everywhere."""
+    return np.full(len(SIGNS), 1 / len(SIGNS))
 
 
 def render(labels: IntArray, districts: IntArray, seed: int, *, part: str, strength: float = 1.0) -> NDArray[np.uint8]:
@@ -148,18 +137,8 @@ def render(labels: IntArray, districts: IntArray, seed: int, *, part: str, stren
     `labels` and `districts` have shape (n,); labels index `SIGNS`. `strength` scales pose, blur, occlusion and noise.
     Raises `TrainingError` where the shapes differ or a label names no sign.
     """
-    if labels.shape != districts.shape or labels.ndim != 1:
-        raise TrainingError(f"signs: labels {labels.shape} and districts {districts.shape} must be equally long lists.")
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(SIGNS):
-        raise TrainingError(f"signs: labels run from {labels.min()} to {labels.max()}; allowed: 0 to {len(SIGNS) - 1}.")
-    climates = {int(d): climate(int(d), seed) for d in np.unique(districts)}
-    images = np.empty((len(labels), 32, 32, 3), dtype=np.uint8)
-    for number, start in enumerate(range(0, len(labels), CHUNK)):
-        chunk = slice(start, min(start + CHUNK, len(labels)))
-        some = np.resize(
-            labels[chunk], CHUNK
-        )  # always a full chunk: the draws then do not depend on the number of labels
-        places: Sequence[Climate] = [climates[int(d)] for d in np.resize(districts[chunk], CHUNK)]
-        rng = stream(seed, "signs", part, "photograph", number)
-        images[chunk] = photograph(_templates()[torch.from_numpy(some)], places, rng, strength)[: chunk.stop - start]
-    return images
+    return take("signs", len(SIGNS), _cutouts, labels, districts, seed, part=part, strength=strength)
+
+
+def _cutouts(labels: IntArray, rng: np.random.Generator) -> Cutouts:
+    return Cutouts(_templates()[torch.from_numpy(labels)])

@@ -9,48 +9,86 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from iovsim.learning import pretrain
-from iovsim.learning.pretrain import Parts, draw_batch, figure_names, make_parts, save, train
-from iovsim.learning.roadvit import build
+from iovsim.learning import exercises, pretrain
+from iovsim.learning.exercises import QUESTIONS, UNASKED, Parts, draw_batch, figure_names, make_parts
+from iovsim.learning.pretrain import Reader, save, train
+from iovsim.learning.roadvit import RoadViT, trained, untrained
 from iovsim.rng import stream
 
 
 @pytest.fixture(scope="module")
 def parts() -> Parts:
-    return make_parts()
+    with pytest.MonkeyPatch.context() as patch:  # fewer, so that they are drawn in a moment
+        for name, few in (("BODIES", 12), ("HOUSINGS", 16), ("FRACTALS", 6), ("BLOBS", 30)):
+            patch.setattr(exercises, name, few)
+        return make_parts()
+
+
+def _column(answers: np.ndarray, question: str) -> np.ndarray:
+    asked: np.ndarray = answers[:, list(QUESTIONS).index(question)]
+    return asked
 
 
 def test_figures_are_many_and_all_different(parts: Parts) -> None:
-    assert 300 < len(parts.figures) <= len(figure_names())
+    assert 200 < len(parts.figures) <= len(figure_names())
     flat = parts.figures.flatten(1)
     distance = torch.cdist(flat, flat, p=1) / flat.shape[1] + torch.eye(len(flat))
     assert distance.min() >= 0.0119  # the bound, less the rounding of the sum
 
 
 def test_a_batch_is_repeatable_and_its_answers_are_in_range(parts: Parts) -> None:
-    x, answers = draw_batch(parts, 16, stream(1, "batch"), 1.0)
-    again, _ = draw_batch(parts, 16, stream(1, "batch"), 1.0)
-    assert x.shape == (16, 3, 32, 32)
-    assert torch.equal(x, again)
-    assert (answers >= 0).all()
-    assert (answers < torch.tensor(parts.answers)).all()
-    fill, ink = answers[:, 4], answers[:, 5]
-    assert (fill != ink).all()  # else the figure could not be seen
+    images, answers = draw_batch(parts, 64, stream(1, "batch"), 1.0)
+    again, _ = draw_batch(parts, 64, stream(1, "batch"), 1.0)
+    assert images.shape == (64, 32, 32, 3)
+    assert np.array_equal(images, again)
+    for question, count in parts.answers.items():
+        asked = _column(answers, question)
+        assert ((asked == UNASKED) | ((asked >= 0) & (asked < count))).all(), question
+        assert (asked != UNASKED).any(), f"nobody is asked for {question}"
+    assert (_column(answers, "weather") != UNASKED).all()
+
+
+def test_a_picture_is_asked_about_what_it_shows(parts: Parts) -> None:
+    _, answers = draw_batch(parts, 64, stream(2, "batch"), 0.5)
+    signs, bodies, housings, crowds = answers[:32], answers[32:52], answers[52:58], answers[58:]
+    for question, group in (("figure", signs), ("body", bodies), ("lamps", housings), ("count", crowds)):
+        assert (_column(group, question) != UNASKED).all()
+        assert (_column(answers, question) != UNASKED).sum() == len(group)
+    assert (_column(signs, "fill") != _column(signs, "ink")).all()  # else the figure could not be seen
+    assert (_column(housings, "burning") <= _column(housings, "lamps") + 1).all()
+
+
+def test_the_loss_counts_only_what_was_asked() -> None:
+    reader = Reader(untrained(0), {"figure": 4, "shape": 3}).eval()
+    x = torch.zeros(2, 3, 32, 32)
+    nothing = torch.full((2, 2), UNASKED)
+    assert reader.loss(x, nothing).item() == 0
+    figure = nothing.clone()
+    figure[:, 0] = 1
+    shape = nothing.clone()
+    shape[:, 1] = 1
+    both = torch.ones(2, 2, dtype=torch.int64)
+    assert reader.loss(x, both).item() == pytest.approx(reader.loss(x, figure).item() + reader.loss(x, shape).item())
 
 
 def test_training_repeats_itself_and_its_weights_load(
     tmp_path: Path, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pretrain, "BATCH", 8)
+    monkeypatch.setattr(pretrain, "BATCH", 32)
+    monkeypatch.setattr(pretrain, "KEPT", 1)
     monkeypatch.setattr(pretrain, "make_parts", lambda: parts)
-    (first, steps), (again, _) = train(seed=3, steps=2), train(seed=3, steps=2)
-    assert steps == 2
+    kept: list[int] = []
+
+    def keep(_: RoadViT, steps: int) -> None:
+        kept.append(steps)
+
+    first, again = (train(3, 2, "cpu", keep) for _ in range(2))
+    assert kept == [1, 2, 1, 2]
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     path = tmp_path / "new" / "weights.safetensors"
     save(first, path, {"seed": "3"})
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    loaded = build(5, seed=0, weights=path)
-    found = loaded.position.detach().numpy()
-    np.testing.assert_allclose(found, first.position.detach().numpy(), atol=1e-3)  # stored as float16
+    loaded = trained(path).position.detach().numpy()
+    np.testing.assert_allclose(loaded, first.position.detach().numpy(), atol=1e-3)  # stored as float16
     with safe_open(path, framework="numpy") as file:
         assert file.metadata() == {"seed": "3"}
