@@ -60,6 +60,17 @@ def kept_bits(encoder: Encoder, roles: Sequence[str]) -> float:
     layer, T d for the MLP's first layer, T m for its second. A frozen linear layer needs no weight gradient and keeps
     nothing. Ours, in the manner of Korthikanti et al. 2022 (arXiv:2205.05198).
 
+    Against what torch 2.13 keeps on a CPU (`learning.footprint`; MiB, one picture or 128 tokens, single precision):
+
+    | model          | query and value: formula | measured | all weights: formula | measured |
+    |----------------|--------------------------|----------|----------------------|----------|
+    | ViT-B/16       | 76.29                    | 76.91    | 110.92               | 112.11   |
+    | ViT-Ti/16      | 19.07                    | 19.25    | 27.73                | 28.49    |
+    | BERT-base      | 49.57                    | 49.60    | 72.07                | 72.47    |
+    | MiniLM-L6-H384 | 12.41                    | 12.42    | 18.04                | 18.24    |
+    | RoadViT        | 0.55                     | 0.46     | 0.80                 | 0.90     |
+
+    RoadViT's last layer works out one token alone, and its convolutions keep something where they are trained.
     Attention that is written out keeps heads T^2 softmax weights instead of T d results.
     """
     tokens, width, mlp = encoder.tokens, encoder.width, encoder.mlp
