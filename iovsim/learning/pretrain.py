@@ -8,6 +8,7 @@ questions about the parts (multi-task classification); real data are never touch
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -19,17 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from iovsim.learning.exercises import UNASKED, draw_batch, make_parts
-from iovsim.learning.roadvit import WEIGHTS, WIDTH, RoadViT, to_input, untrained
+from iovsim.learning.roadvit import WEIGHTS, WIDTH, RoadViT, to_input, trained, untrained
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import stream
 
 VERSION = "2"  # raise it with every change that changes the weights
 BATCH = 128
-PEAK_RATE = 1.5e-3
+PEAK_RATE = 1e-3
 WEIGHT_DECAY = 0.05
 SMOOTHING = 0.1
-HARD_AFTER = 0.3  # part of the training after which pictures are as hard as they get: easy ones first teach faster
-WEIGHT = {"figure": 1.0, "body": 1.0}  # of a question in the loss; the others count 0.25
+HARD_AFTER = 0.15  # part of the training after which pictures are as hard as they get: easy ones first teach faster
+WEIGHT = {"figure": 1.0, "body": 1.0, "weather": 0.1, "brightness": 0.1}  # in the loss; other questions count 0.25
 SHOWN = 200  # steps between two lines of progress
 KEPT = 500  # steps between two files of unfinished weights
 
@@ -54,8 +55,8 @@ class Reader(nn.Module):
         return total
 
 
-def train(seed: int, steps: int, device: str, keep: Callable[[RoadViT, int], None]) -> RoadViT:
-    """Trains for `steps` batches; `keep` is called with the network and the steps done, now and then and at the end.
+def train(start: RoadViT, seed: int, steps: int, device: str, keep: Callable[[RoadViT, int], None]) -> RoadViT:
+    """Trains `start` for `steps` batches; `keep` is told the network and the steps done, now and then and at the end.
 
     The same seed and steps give the same weights on the same machine. AdamW (Loshchilov and Hutter, ICLR 2019), warm-up
     over a twentieth of the steps, then a half cosine; the matrix products run in bfloat16.
@@ -63,9 +64,9 @@ def train(seed: int, steps: int, device: str, keep: Callable[[RoadViT, int], Non
     use_one_thread()
     torch.manual_seed(seed)
     parts = make_parts()
-    reader = Reader(untrained(seed), parts.answers).train().to(device)
+    reader = Reader(start, parts.answers).train().to(device)
     optimiser = torch.optim.AdamW(reader.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
-    start, shown = time.monotonic(), 0.0
+    began, shown = time.monotonic(), 0.0
     for step in range(steps):
         done = step / steps
         for group in optimiser.param_groups:
@@ -79,7 +80,7 @@ def train(seed: int, steps: int, device: str, keep: Callable[[RoadViT, int], Non
         optimiser.step()
         shown = loss.item() if step == 0 else 0.98 * shown + 0.02 * loss.item()
         if (step + 1) % SHOWN == 0:
-            speed = (step + 1) * BATCH / (time.monotonic() - start)
+            speed = (step + 1) * BATCH / (time.monotonic() - began)
             print(f"step {step + 1}  loss {shown:.3f}  {speed:.0f} images/s", flush=True)
         if (step + 1) % KEPT == 0 or step + 1 == steps:
             keep(reader.trunk, step + 1)
@@ -99,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, required=True, help=f"batches of {BATCH}")
+    parser.add_argument("--start", type=Path, help="weights to go on from; without it, random ones drawn by the seed")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     given = parser.parse_args()
@@ -106,11 +108,14 @@ def main() -> None:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
 
+    start = trained(given.start) if given.start else untrained(given.seed)
+    origin = hashlib.sha256(given.start.read_bytes()).hexdigest() if given.start else "random"
+
     def keep(model: RoadViT, steps: int) -> None:
-        facts = {"seed": given.seed, "steps": steps, "images": steps * BATCH, "script_version": VERSION}
+        facts = {"seed": given.seed, "steps": steps, "images": steps * BATCH, "start": origin, "version": VERSION}
         save(model, given.out, {name: str(value) for name, value in facts.items()})
 
-    train(given.seed, given.steps, device, keep)
+    train(start, given.seed, given.steps, device, keep)
     print(f"{given.out}: {given.steps} steps, {given.steps * BATCH} images")
 
 

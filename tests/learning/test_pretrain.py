@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_training_repeats_itself_and_its_weights_load(
     def keep(_: RoadViT, steps: int) -> None:
         kept.append(steps)
 
-    first, again = (train(3, 2, "cpu", keep) for _ in range(2))
+    first, again = (train(untrained(3), 3, 2, "cpu", keep) for _ in range(2))
     assert kept == [1, 2, 1, 2]
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     path = tmp_path / "new" / "weights.safetensors"
@@ -90,5 +91,21 @@ def test_training_repeats_itself_and_its_weights_load(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     loaded = trained(path).position.detach().numpy()
     np.testing.assert_allclose(loaded, first.position.detach().numpy(), atol=1e-3)  # stored as float16
-    with safe_open(path, framework="numpy") as file:
-        assert file.metadata() == {"seed": "3"}
+
+
+def test_the_command_goes_on_from_given_weights_and_says_so(
+    tmp_path: Path, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "BATCH", 32)
+    monkeypatch.setattr(pretrain, "make_parts", lambda: parts)
+    start, out = tmp_path / "start.safetensors", tmp_path / "out.safetensors"
+    save(untrained(9), start, {})
+    monkeypatch.setattr("sys.argv", ["pretrain", "--steps", "1", "--start", str(start), "--out", str(out)])
+    pretrain.main()
+    with safe_open(out, framework="numpy") as file:
+        facts = file.metadata()
+    assert facts["start"] == hashlib.sha256(start.read_bytes()).hexdigest()
+    assert (facts["steps"], facts["images"], facts["version"]) == ("1", "32", pretrain.VERSION)
+    before, after = trained(start), trained(out)
+    moved = [float((a - b).detach().abs().max()) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+    assert 0 < max(moved) < 0.01  # one step away from where it started, not from anew
