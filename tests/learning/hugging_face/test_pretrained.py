@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from importlib.util import find_spec
-from logging import Handler, getLogger
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
+from transformers import AutoTokenizer, PreTrainedModel
 
 from iovsim.errors import TrainingError
 from iovsim.learning import model_files
@@ -172,99 +167,6 @@ def test_weights_are_held_once(saved: Folder) -> None:
     for name, parameter in backbone.trunk.named_parameters():
         assert first.trunk.get_parameter(name) is parameter
         assert second.trunk.get_parameter(name) is parameter
-
-
-def test_files_are_hashed_once(copied: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = copied("bert")
-    before = tiny(folder).sha256
-    with monkeypatch.context() as patch:
-        patch.setattr(hashlib, "file_digest", None)
-        assert tiny(folder).sha256 == before
-    state = load_file(folder / "model.safetensors")
-    state["embeddings.LayerNorm.bias"] += 1
-    save_file(state, folder / "model.safetensors", {"format": "pt"})
-    assert tiny(folder).sha256 != before
-
-
-def test_another_tokenizer_is_another_model(copied: Folder, saved: Folder) -> None:
-    folder = copied("bert")
-    assert tiny(folder).sha256 == tiny(saved("bert")).sha256
-    path = folder / "tokenizer.json"
-    path.write_text(path.read_text().replace('"ice"', '"sleet"'))
-    assert tiny(folder).sha256 != tiny(saved("bert")).sha256
-
-
-@pytest.mark.parametrize(("key", "expected"), [("mean_tokens", "mean"), ("cls_token", "cls")])
-def test_a_folder_may_say_how_it_is_read(key: str, expected: str, copied: Folder) -> None:
-    folder = copied("bert")
-    (folder / "1_Pooling").mkdir()
-    flags = {f"pooling_mode_{name}": name == key for name in ("mean_tokens", "cls_token", "max_tokens")}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 16, **flags}))
-    assert tiny(folder).trunk.pooling == expected
-    assert tiny(folder, "cls").trunk.pooling == "cls"
-
-
-def test_weights_of_a_whole_model_with_old_names(copied: Folder, saved: Folder, sentences: Texts) -> None:
-    folder = copied("bert")
-    renamed = {
-        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-            "LayerNorm.bias", "LayerNorm.beta"
-        ): tensor
-        for name, tensor in load_file(folder / "model.safetensors").items()
-    }
-    extra = {"cls.predictions.bias": torch.zeros(17), "bert.embeddings.position_ids": torch.arange(40)[None]}
-    save_file(renamed | extra, folder / "model.safetensors", {"format": "pt"})
-    assert torch.equal(features(tiny(folder), sentences, [0, 1]), features(tiny(saved("bert")), sentences, [0, 1]))
-
-
-def test_weights_in_parts(copied: Folder, saved: Folder, original: Callable[[str], PreTrainedModel]) -> None:
-    folder = copied("vit")
-    (folder / "model.safetensors").unlink()
-    with model_files.quiet():
-        original("vit").save_pretrained(folder, max_shard_size="8KB")
-    assert len(list(folder.glob("*.safetensors"))) > 2
-    whole, parts = tiny(saved("vit")), tiny(folder)
-    for name, parameter in whole.trunk.named_parameters():
-        assert torch.equal(parts.trunk.get_parameter(name), parameter)
-    next(folder.glob("model-00002*")).unlink()
-    with pytest.raises(TrainingError, match=r"index.json: .* misses some \['model-00002"):
-        tiny(folder)
-
-
-def test_half_precision_is_read_as_single(copied: Folder, saved: Folder, pictures: Pictures) -> None:
-    folder = copied("vit")
-    halves = {name: tensor.half() for name, tensor in load_file(folder / "model.safetensors").items()}
-    save_file(halves, folder / "model.safetensors", {"format": "pt"})
-    config = json.loads((folder / "config.json").read_text()) | {"dtype": "float16"}
-    (folder / "config.json").write_text(json.dumps(config))
-    read, expected = features(tiny(folder), pictures, [0]), features(tiny(saved("vit")), pictures, [0])
-    assert read.dtype == torch.float32
-    torch.testing.assert_close(read, expected, atol=1e-2, rtol=1e-2)
-
-
-def test_loading_says_nothing(saved: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    said: list[str] = []
-    listener = Handler()
-    listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    getLogger("transformers").addHandler(listener)
-    try:
-        tiny(saved("vit"))
-        tiny(saved("roberta")).prepare((("ice", "fog"),))
-        assert (said, *capsys.readouterr()) == ([], "", "")
-        AutoModel.from_pretrained(saved("vit"), add_pooling_layer=False)
-        assert "LOAD REPORT" in said[0]  # what it would say
-        assert "Loading weights" in capsys.readouterr().err
-    finally:
-        getLogger("transformers").removeHandler(listener)
-
-
-def test_the_library_is_as_talkative_afterwards_as_before() -> None:
-    level = logging.get_verbosity()
-    with model_files.quiet():
-        assert logging.get_verbosity() > level
-        assert not logging.is_progress_bar_enabled()
-    assert logging.is_progress_bar_enabled()
-    assert logging.get_verbosity() == level
 
 
 def test_minilm_knows_what_sentences_mean() -> None:
