@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,22 +11,15 @@ from iovsim.results import Comparison, Run
 from iovsim.results.compare import Row
 from iovsim.results.intervals import Interval
 
-from .style import BLACK, TWO_COLUMNS_IN, Look, energy_scale, looks, new_figure, styled
+from .style import BLACK, TWO_COLUMNS_IN, Look, energy_scale, looks, new_figure, styled, tasks
 
-SHOWN = (
-    "final_accuracy",
-    "personalised_accuracy",
-    "energy_j",
-    "energy_per_update_j",
-    "wasted_share",
-    "overrun_j",
-    "delivered_jobs",
-    "lost_jobs",
-    "latency_s",
-)
-TITLES = {
+OF_TASKS = {
     "final_accuracy": "Final accuracy",
-    "personalised_accuracy": "Accuracy on own data",
+    "final_macro_f1": "Final macro F1",
+    "worst_class_recall": "Recall, worst class",
+    "personalised_accuracy": "Accuracy, own data",
+}
+OF_RUNS = {
     "energy_j": "Energy",
     "energy_per_update_j": "Energy per update",
     "wasted_share": "Wasted energy",
@@ -63,41 +56,53 @@ def differences(result: Comparison, runs: Sequence[Run]) -> Figure:
 
 
 def _panels(result: Comparison, runs: Sequence[Run], note: str, differences: bool) -> Figure:
+    """A row of panels a task, then as many as it takes for the metrics of the whole run."""
     policies = [p for p in result.policies if not (differences and p == result.baseline)]
-    keys = list(
-        dict.fromkeys((row.metric.name, row.task) for name in SHOWN for row in result.rows if row.metric.name == name)
-    )
-    lines = -(-len(keys) // COLUMNS)
-    figure, panels = new_figure(runs, lines, COLUMNS, TWO_COLUMNS_IN, 0.5 + lines * (0.75 + 0.2 * len(policies)), note)
-    by_key = {(row.metric.name, row.task, row.policy): row for row in result.rows}
-    for place, (axes, (metric, task)) in enumerate(zip(panels, keys, strict=False)):
-        base = by_key[metric, task, result.baseline]
-        rows = [by_key[metric, task, policy] for policy in policies]
-        factor, unit = _scale(rows, metric)
-        for y, (row, look) in enumerate(zip(rows, _looks(result, policies), strict=True)):
-            if differences:
-                seeds = [value - base.by_seed[seed] for seed, value in row.by_seed.items() if seed in base.by_seed]
-                _draw(axes, y, row.difference, seeds, factor, look)
-            else:
-                _draw(axes, y, row.value, list(row.by_seed.values()), factor, look)
-        if differences:
-            axes.axvline(0.0, color="0.4", linewidth=0.8, linestyle="--")
-        better = "→ better" if base.metric.better == "higher" else "← better"
-        axes.set_title(f"{TITLES[metric]}\n{task}" if task else TITLES[metric])
-        axes.set_xlabel(f"{'Δ ' if differences else ''}{unit} ({better})")
+    titles = {(task, name): f"{title}\n{task}" for task in tasks(runs) for name, title in OF_TASKS.items()}
+    titles |= {("", name): title for name, title in OF_RUNS.items()}
+    lines = -(-len(titles) // COLUMNS)
+    height_in = 0.6 + lines * (0.68 + 0.15 * len(policies))
+    figure, panels = new_figure(runs, lines, COLUMNS, TWO_COLUMNS_IN, height_in, note)
+    rows = {(row.task, row.metric.name, row.policy): row for row in result.rows}
+    for place, (axes, ((task, name), title)) in enumerate(zip(panels, titles.items(), strict=False)):
+        axes.set_title(title)
         axes.set_yticks(range(len(policies)), policies if place % COLUMNS == 0 else [""] * len(policies))
         axes.set_ylim(len(policies) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.locator_params(axis="x", nbins=4)
-    for axes in panels[len(keys) :]:
+        _fill(axes, result, [rows.get((task, name, policy)) for policy in policies], rows, differences)
+    for axes in panels[len(titles) :]:
         axes.remove()
     return figure
 
 
-def _looks(result: Comparison, policies: Sequence[str]) -> list[Look]:
-    """A policy keeps its look whether or not the baseline is drawn."""
-    every = looks(result.policies)
-    return [every[policy] for policy in policies]
+def _fill(
+    axes: Axes,
+    result: Comparison,
+    shown: Sequence[Row | None],
+    rows: Mapping[tuple[str, str, str], Row],
+    differences: bool,
+) -> None:
+    """A line for each of the rows; a metric that no run has says so."""
+    known = [row for row in shown if row is not None]
+    if not known:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="0.4")
+        axes.set_xticks([])
+        return
+    metric, task = known[0].metric, known[0].task
+    base = rows[task, metric.name, result.baseline].by_seed
+    every = looks(result.policies)  # a policy keeps its look whether or not the baseline is drawn
+    factor, unit = _scale(known, metric.name)
+    for y, row in enumerate(known):
+        if differences:
+            seeds = [value - base[seed] for seed, value in row.by_seed.items() if seed in base]
+            _draw(axes, y, row.difference, seeds, factor, every[row.policy])
+        else:
+            _draw(axes, y, row.value, list(row.by_seed.values()), factor, every[row.policy])
+    if differences:
+        axes.axvline(0.0, color="0.4", linewidth=0.8, linestyle="--")
+    better = "→ better" if metric.better == "higher" else "← better"
+    axes.set_xlabel(f"{'Δ ' if differences else ''}{unit} ({better})")
 
 
 def _scale(rows: Sequence[Row], metric: str) -> tuple[float, str]:
@@ -118,7 +123,7 @@ def _draw(axes: Axes, y: int, found: Interval | None, seeds: Sequence[float], fa
     if len(seeds) > 1:
         axes.plot(
             [v * factor for v in seeds],
-            [y + 0.28] * len(seeds),
+            [y + 0.3] * len(seeds),
             "o",
             markersize=2.5,
             markerfacecolor="none",

@@ -83,5 +83,5 @@ def connected_over_time(run: Run) -> Figure:
     axes.fill_between(time, table["connected"], step="post", color=BLUE, alpha=0.15, linewidth=0)
     share = float(table["connected"].sum() / max(table["vehicles"].sum(), 1))
     axes.set(xlabel=f"Simulated time ({unit})", ylim=(0, None), title=f"{share:.0%} of vehicle time connected")
-    legend_above(figure, axes)
+    legend_above(figure)
     return figure

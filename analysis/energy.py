@@ -13,12 +13,13 @@ from iovsim.domain import FloatArray
 from iovsim.results import Run
 from iovsim.results.intervals import interval
 
+from .measures import task_grid
+from .seeds import spread
 from .style import (
     BLACK,
     BLUE,
     CAUSE_LOOKS,
     ONE_COLUMN_IN,
-    TWO_COLUMNS_IN,
     VERMILLION,
     empty,
     energy_scale,
@@ -26,7 +27,6 @@ from .style import (
     new_figure,
     policies,
     styled,
-    tasks,
     time_scale,
 )
 
@@ -67,7 +67,7 @@ def over_time(run: Run) -> Figure:
     axes.step(time_s * time_factor, base, where="post", color=BLACK, linewidth=0.8)
     axes.set(xlabel=f"Simulated time ({time_unit})", ylabel=f"Energy spent so far ({unit})", ylim=(0, None))
     axes.margins(x=0)
-    legend_above(figure, axes)
+    legend_above(figure)
     return figure
 
 
@@ -90,13 +90,13 @@ def by_rsu(run: Run) -> Figure:
         empty(axes, "no energy was spent")
         return figure
     _stack(axes, [str(name) for name in sums.index], sums)
-    legend_above(figure, axes)
+    legend_above(figure)
     return figure
 
 
 @styled
 def by_policy(runs: Sequence[Run]) -> Figure:
-    """Mean energy of each policy's runs, stacked by cause, with the interval of the total."""
+    """Energy of each policy's runs, stacked by cause: the mean over seeds, with the interval of the total."""
     groups = policies(runs)
     sums = pd.DataFrame(
         {
@@ -108,7 +108,7 @@ def by_policy(runs: Sequence[Run]) -> Figure:
         runs,
         width_in=ONE_COLUMN_IN,
         height_in=1.4 + 0.28 * max(len(groups), 2),
-        note="Vehicles and RSUs; mean over seeds. Whisker: 95 % t interval of the total.",
+        note=f"Vehicles and RSUs. {spread(runs, 'Bar', 'whisker of the total')}",
     )
     factor = _stack(axes, list(groups), sums)
     for place, group in enumerate(groups.values()):
@@ -116,7 +116,7 @@ def by_policy(runs: Sequence[Run]) -> Figure:
         found = interval(totals)
         if found and found.half is not None:
             axes.errorbar(found.mean, place, xerr=found.half, color=BLACK, capsize=3, linewidth=1)
-    legend_above(figure, axes)
+    legend_above(figure)
     return figure
 
 
@@ -148,19 +148,15 @@ def _stack(axes: Axes, names: Sequence[str], sums: pd.DataFrame) -> float:
 @styled
 def against_budget(run: Run) -> Figure:
     """Budget, estimate and use of the rounds of each task, summed over RSUs that started a round together."""
-    rounds, names = run.table("rounds"), tasks([run])
-    figure, panels = new_figure(
-        [run],
-        1,
-        max(len(names), 1),
-        TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN,
-        2.6,
-        note=f"Policy {run.manifest.policy.name}. Rounds of all RSUs that start together are added. Overrun: energy "
-        "above budget, added over RSUs, so that one RSU's saving hides no other's overrun.",
+    rounds = run.table("rounds")
+    note = (
+        f"Policy {run.manifest.policy.name}. Rounds of all RSUs that start together are added. Overrun: energy above "
+        "budget, added over RSUs, so that one RSU's saving hides no other's overrun."
     )
+    figure, panels = task_grid([run], note)
     sums = rounds.groupby(["task", "start_s"])[["energy_budget_j", "estimated_j", "energy_j", "overrun_j"]].sum()
     factor, unit = energy_scale(float(sums.to_numpy().max(initial=0.0)))
-    for axes, task in zip(panels, names, strict=False):
+    for task, axes in panels.items():
         axes.set(title=task, ylabel=f"Energy per round ({unit})")
         if task not in sums.index.get_level_values("task"):
             empty(axes, "no rounds")
@@ -182,8 +178,8 @@ def against_budget(run: Run) -> Figure:
             linewidth=0,
             label="overrun",
         )
-        axes.set(xlabel=f"Start of the round, simulated time ({time_unit})", ylim=(0, None))
-    legend_above(figure, panels[0])
+        axes.set(xlabel=f"Start of the round ({time_unit})", ylim=(0, None))
+    legend_above(figure)
     return figure
 
 

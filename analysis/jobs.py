@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from iovsim.domain import FloatArray, JobStatus, LossReason
 from iovsim.results import Run
 
-from .style import BLACK, ONE_COLUMN_IN, TWO_COLUMNS_IN, empty, legend_above, looks, new_figure, policies, styled, tasks
-
-_SPREAD = "Bar: mean over seeds; whisker: lowest to highest seed."
+from .measures import task_grid
+from .seeds import mean_and_half, spread
+from .style import BLACK, ONE_COLUMN_IN, empty, legend_above, looks, new_figure, policies, styled
 
 
 @styled
@@ -28,11 +28,14 @@ def outcomes(runs: Sequence[Run]) -> Figure:
     }
     seen = [name for name in order if any(name in frame.columns for frame in counts.values())]
     figure, (axes,) = new_figure(
-        runs, width_in=ONE_COLUMN_IN, height_in=1.2 + max(len(seen), 2) * (0.15 + 0.1 * len(counts)), note=_note(runs)
+        runs,
+        width_in=ONE_COLUMN_IN,
+        height_in=1.2 + max(len(seen), 2) * (0.15 + 0.1 * len(counts)),
+        note=spread(runs, "Bar", "whisker"),
     )
     if seen:
         _bars(axes, seen, {policy: _columns(frame, seen) for policy, frame in counts.items()}, horizontal=True)
-        legend_above(figure, axes)
+        legend_above(figure)
     else:
         empty(axes, "no jobs")
     axes.set_xlabel("Jobs per run (count)")
@@ -42,11 +45,9 @@ def outcomes(runs: Sequence[Run]) -> Figure:
 @styled
 def ranks(runs: Sequence[Run]) -> Figure:
     """Share of each task's jobs by LoRA rank; one bar a policy."""
-    names, groups = tasks(runs), policies(runs)
-    figure, panels = new_figure(
-        runs, 1, max(len(names), 1), TWO_COLUMNS_IN if len(names) > 1 else ONE_COLUMN_IN, 2.5, note=_note(runs)
-    )
-    for axes, task in zip(panels, names, strict=False):
+    groups = policies(runs)
+    figure, panels = task_grid(runs, spread(runs, "Bar", "whisker"))
+    for task, axes in panels.items():
         shares = {
             policy: pd.DataFrame([_ranks(run, task).value_counts(normalize=True) for run in group]).fillna(0.0)
             for policy, group in groups.items()
@@ -58,7 +59,7 @@ def ranks(runs: Sequence[Run]) -> Figure:
             _bars(axes, [str(rank) for rank in seen], columns, horizontal=False)
         else:
             empty(axes, "no jobs")
-    legend_above(figure, panels[0])
+    legend_above(figure)
     return figure
 
 
@@ -83,17 +84,12 @@ def _columns(frame: pd.DataFrame, names: Sequence[object]) -> FloatArray:
     return table
 
 
-def _note(runs: Sequence[Run]) -> str:
-    return _SPREAD if any(len(group) > 1 for group in policies(runs).values()) else ""
-
-
 def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], horizontal: bool) -> None:
     """One group of bars a name, one bar a policy; `values` by seed and name."""
     thick = 0.8 / len(values)
     for i, ((policy, table), look) in enumerate(zip(values.items(), looks(list(values)).values(), strict=True)):
         place = np.arange(len(names)) + (i - (len(values) - 1) / 2) * thick
-        mean = table.mean(axis=0)
-        spread = np.abs(np.array([table.min(axis=0), table.max(axis=0)]) - mean) if len(table) > 1 else None
+        mean, half = mean_and_half(table)
         shared: dict[str, Any] = {
             "color": look.color,
             "hatch": look.hatch,
@@ -102,13 +98,14 @@ def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], ho
             "label": policy,
         } | {"error_kw": {"elinewidth": 0.8, "ecolor": BLACK}, "capsize": 2}
         if horizontal:
-            axes.barh(place, mean, height=thick, xerr=spread, **shared)
+            axes.barh(place, mean, height=thick, xerr=half, **shared)
         else:
-            axes.bar(place, mean, width=thick, yerr=spread, **shared)
+            axes.bar(place, mean, width=thick, yerr=half, **shared)
     if horizontal:
         axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
         axes.grid(visible=False, axis="y")
     else:
         axes.set_xticks(range(len(names)), names)
+        axes.set_ylim(0, None)
         axes.grid(visible=False, axis="x")

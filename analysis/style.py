@@ -116,16 +116,22 @@ def new_figure(
     height_in: float = 2.6,
     note: str = "",
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with its caption (`note`, then where the runs come from) and its axes row by row."""
-    figure = Figure(figsize=(width_in, height_in), dpi=DOTS_PER_INCH, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    """An empty figure with its caption (see `new_canvas`) and its axes row by row."""
+    figure = new_canvas(runs, width_in, height_in, note)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def new_canvas(runs: Sequence[Run], width_in: float, height_in: float, note: str) -> Figure:
+    """A figure without axes, with its caption: `note`, then where the runs come from; it grows with the caption."""
     lines = [
         line
         for text in (note, provenance(runs))
         for line in textwrap.wrap(text, int(width_in * 22), break_on_hyphens=False)
     ]
+    size_in = (width_in, height_in + 0.09 * max(len(lines) - 2, 0))
+    figure = Figure(figsize=size_in, dpi=DOTS_PER_INCH, layout="constrained")
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=5.5, color="0.3")
-    return figure, list(grid.flat)
+    return figure
 
 
 def provenance(runs: Sequence[Run]) -> str:
@@ -180,15 +186,17 @@ def empty(axes: Axes, reason: str) -> None:
     axes.set_yticks([])
 
 
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """One legend for the whole figure, from `axes`, in as many columns as fit; the figure grows with its lines."""
-    handles, labels = axes.get_legend_handles_labels()
-    if not handles:
+def legend_above(figure: Figure) -> None:
+    """One legend of all that the figure's axes name, in as many columns as fit; the figure grows with its lines."""
+    named = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if not named:
         return
-    entry_in = (45 + 4.7 * max(len(label) for label in labels)) / 72  # handle and gaps, then letters of 7.5 pt
-    columns = min(max(int(figure.get_figwidth() / entry_in), 1), len(labels))
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
-    figure.set_figheight(figure.get_figheight() + 0.16 * (-(-len(labels) // columns) - 1))
+    entry_in = (45 + 4.7 * max(len(label) for label in named)) / 72  # handle and gaps, then letters of 7.5 pt
+    columns = min(max(int(figure.get_figwidth() / entry_in), 1), len(named))
+    figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=columns)
+    figure.set_figheight(figure.get_figheight() + 0.16 * (-(-len(named) // columns) - 1))
 
 
 def settle(figure: Figure) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iovsim.results.compare import Comparison, compare
+from iovsim.results.data import data_statistics
 from iovsim.results.folder import RunFolder
 from iovsim.results.manifest import Charge, Manifest, PolicyRecord, RunStatus, read_manifest
 from iovsim.results.metrics import METRICS, metrics
@@ -25,6 +26,7 @@ __all__ = [
     "RunStatus",
     "Table",
     "compare",
+    "data_statistics",
     "find_runs",
     "metrics",
     "open_run",

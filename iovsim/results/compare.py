@@ -6,16 +6,18 @@ Seeds are paired: policies of one seed met the same world, so their differences 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 
 from iovsim.errors import ResultsError, near_match
 from iovsim.results.files import write_whole
 from iovsim.results.intervals import Interval, interval, rounded
-from iovsim.results.metrics import METRICS, Metric, metrics
+from iovsim.results.metrics import METRICS, Metric, check_names, metrics
 from iovsim.results.pairing import pair
 from iovsim.results.run import Run
 
@@ -36,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The result: rows by metric, task and policy, and what a reader must know beside them."""
+    """The result: rows by task (the whole run, "", last), metric and policy, and what a reader must know beside."""
 
     world: str
     baseline: str
@@ -68,22 +70,38 @@ class Comparison:
         """Writes `frame()` as CSV, whole or not at all. Raises `ResultsError`."""
         write_whole(path, self.frame().to_csv(index=False, lineterminator="\n").encode())
 
+    def only(self, names: Sequence[str]) -> Self:
+        """The same with the rows of these metrics alone. Raises `ResultsError` for a name that is no metric."""
+        check_names(names)
+        return replace(self, rows=tuple(row for row in self.rows if row.metric.name in names))
+
+    def sections(self) -> Iterator[tuple[str, list[tuple[Metric, list[Row]]]]]:
+        """For each task, then for the whole run (""): its metrics, each with a row for every policy in order."""
+        for task, rows in groupby(self.rows, key=lambda row: row.task):
+            yield task, [(metric, list(line)) for metric, line in groupby(rows, key=lambda row: row.metric)]
+
+    def cell(self, row: Row) -> tuple[str, str]:
+        """The row in text, rounded to what the intervals support: value, and difference ("" for the baseline)."""
+        if row.policy == self.baseline:
+            return rounded(row.value, len(self.seeds)), ""
+        return rounded(row.value, len(self.seeds)), rounded(row.difference, len(self.seeds), signed=True)
+
     def to_markdown(self) -> str:
-        """A table for people, rounded to what the intervals support, with its notes below."""
-        lines = [
-            f"## {self.world}: {len(self.policies)} policies, seeds {', '.join(map(str, self.seeds))}",
-            "",
-            f"| metric | better | policy | n | mean ± 95 % | difference to {self.baseline} ± 95 % |",
-            "|---|---|---|--:|--:|--:|",
-        ]
-        for row in self.rows:
-            name = f"{row.metric.name} ({row.task})" if row.task else row.metric.name
-            unit = "" if row.metric.unit == "1" else f" [{row.metric.unit}]"
-            difference = "baseline" if row.policy == self.baseline else rounded(row.difference, signed=True)
-            seeds = row.value.n if row.value else 0
-            lines.append(
-                f"| {name}{unit} | {row.metric.better} | {row.policy} | {seeds} | {rounded(row.value)} | {difference} |"
-            )
+        """A table a task for people, one column a policy, differences to the baseline below the values."""
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        lines = [f"## {self.world}, {seeds}"]
+        for task, metric_rows in self.sections():
+            header = " | ".join(f"{p} (baseline)" if p == self.baseline else p for p in self.policies)
+            lines += [
+                "",
+                f"### {task or 'whole run'}",
+                "",
+                f"| metric | {header} |",
+                "|---|" + "--:|" * len(self.policies),
+            ]
+            for metric, rows in metric_rows:
+                cells = [f"{value}<br>Δ {change}" if change else value for value, change in map(self.cell, rows)]
+                lines.append(f"| {metric.heading} | {' | '.join(cells)} |")
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
 
 
@@ -99,11 +117,11 @@ def compare(runs: Sequence[Run], baseline: str | None = None, common_seeds: bool
     if reference not in policies:
         raise ResultsError(f"baseline: no policy {reference!r} among the runs, {near_match(reference, policies)}")
     values = {policy: _values_by_key(paired.runs[policy], seeds) for policy in policies}
-    tasks = sorted({task for by_key in values.values() for _, task in by_key})
+    tasks = sorted({task for by_key in values.values() for _, task in by_key}, key=lambda task: (task == "", task))
     rows = [
         _row(metric, task, policy, values, reference)
-        for metric in METRICS.values()
         for task in tasks
+        for metric in METRICS.values()
         for policy in policies
         if any((metric.name, task) in by_key for by_key in values.values())
     ]
@@ -146,14 +164,14 @@ def _columns(prefix: str, value: Interval | None) -> dict[str, float | int | Non
 
 
 def _notes(seeds: int, dropped: Sequence[int]) -> tuple[str, ...]:
-    notes = []
+    notes = ["↑ higher is better, ↓ lower is better; Δ: policy minus baseline, paired by seed."]
     if dropped:
         notes.append(f"Left out, because not all policies have them: seeds {', '.join(map(str, dropped))}.")
     if seeds == 1:
         notes.append("One seed: no interval can be given, and no difference is shown to be more than chance.")
     else:
         notes.append(
-            f"± is the half-width of a 95 % Student t interval over {seeds} seeds, of paired differences on the right; "
-            "it supposes roughly normal values and is not corrected for the number of comparisons."
+            f"±: half-width of a 95 % Student t interval over {seeds} seeds; it supposes roughly normal values and is "
+            "not corrected for the number of comparisons."
         )
     return tuple(notes)

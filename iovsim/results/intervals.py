@@ -37,19 +37,21 @@ def interval(values: Sequence[float]) -> Interval | None:
     return Interval(n, mean, quantile * statistics.stdev(values) / math.sqrt(n))
 
 
-def rounded(value: Interval | None, signed: bool = False) -> str:
+def rounded(value: Interval | None, seeds: int, signed: bool = False) -> str:
     """The interval as text: half-width to two significant digits, the mean to the same decimal place.
 
     Two digits are what the uncertainty of an uncertainty allows (JCGM 100:2008, GUM, 7.2.6). Without a half-width
-    there is nothing to round by: three significant digits, and "no interval".
+    there is nothing to round by: three significant digits. The count is added where it is not `seeds`, of which the
+    reader knows.
     """
     if value is None:
         return "none"
     sign = "+" if signed else ""
+    count = "" if value.n == seeds else f" (n = {value.n})"
     if value.half is None:
-        return f"{_fixed(value.mean, _place(value.mean, 3), sign)} (n = 1, no interval)"
+        return f"{_fixed(value.mean, _place(value.mean, 3), sign)}{count}"
     place = _place(value.half, 2) if value.half > 0 else _place(value.mean, 3)
-    return f"{_fixed(value.mean, place, sign)} ± {_fixed(value.half, place, '')}"
+    return f"{_fixed(value.mean, place, sign)} ± {_fixed(value.half, place, '')}{count}"
 
 
 def _place(value: float, digits: int) -> int:
@@ -61,4 +63,4 @@ def _place(value: float, digits: int) -> int:
 
 
 def _fixed(value: float, place: int, sign: str) -> str:
-    return f"{round(value, place):{sign}.{max(place, 0)}f}"
+    return f"{round(value, place) + 0.0:{sign}.{max(place, 0)}f}"  # + 0.0: no minus before a zero

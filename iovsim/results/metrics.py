@@ -1,24 +1,18 @@
-"""Boils a run's tables down to the numbers by which policies are compared: one number a metric, or one a task.
-
-The definitions are ours; each is one line of prose in `METRICS` and one function here.
-"""
+"""Turns a run into the numbers by which policies are compared: one number a metric, or one a task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-
-from iovsim.domain import ARRIVED, JobStatus
+from iovsim.errors import ResultsError, near_match
+from iovsim.results import effort, quality
+from iovsim.results.quality import ByTask
 from iovsim.results.run import Run
 
-LOST = (JobStatus.LOST_DOWNLINK, JobStatus.LOST_COMPUTE, JobStatus.LOST_UPLINK, JobStatus.ABANDONED)
-"""Statuses of jobs that ended without one. A job still in flight at the horizon is neither."""
-
-ByTask = Mapping[str, float | None]
+Direction = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +25,14 @@ class Metric:
     name: str
     unit: str
     meaning: str
-    better: Literal["higher", "lower"]
+    better: Direction
     function: Callable[[Run], ByTask]
+
+    @property
+    def heading(self) -> str:
+        """The name with its unit, if any, and an arrow that points to what is better."""
+        unit = "" if self.unit == "1" else f" [{self.unit}]"
+        return f"{self.name}{unit} {'↑' if self.better == 'higher' else '↓'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,100 +53,102 @@ def metrics(run: Run) -> list[Value]:
     ]
 
 
-def _global_curves(run: Run) -> dict[str, pd.DataFrame]:
-    rows = run.table("evaluations").query("scope == 'global'").sort_values("merge", kind="stable")
-    return {str(task): curve for task, curve in rows.groupby("task", sort=True)}
+def check_names(names: Iterable[str]) -> None:
+    """Raises `ResultsError` for the first name that is no metric."""
+    for name in names:
+        if name not in METRICS:
+            raise ResultsError(f"metric {name!r}: no such metric; {near_match(name, METRICS)}")
 
 
-def _final_accuracy(run: Run) -> ByTask:
-    return {task: float(curve["accuracy"].iloc[-1]) for task, curve in _global_curves(run).items()}
+def _of_tasks(name: str, meaning: str, better: Direction, function: Callable[[Run], ByTask]) -> Metric:
+    return Metric(name, "1", meaning, better, function)
 
 
-def _best_accuracy(run: Run) -> ByTask:
-    return {task: float(curve["accuracy"].max()) for task, curve in _global_curves(run).items()}
-
-
-def _mean_accuracy(run: Run) -> ByTask:
-    """Trapezoidal rule, divided by the time from the first evaluation to the last."""
-    means: dict[str, float | None] = {}
-    for task, curve in _global_curves(run).items():
-        time_s = curve["time_s"].to_numpy(dtype=np.float64)
-        span_s = float(time_s[-1] - time_s[0])
-        area = float(np.trapezoid(curve["accuracy"].to_numpy(dtype=np.float64), time_s))
-        means[task] = area / span_s if span_s > 0 else None
-    return means
-
-
-def _personalised_accuracy(run: Run) -> ByTask:
-    rows = run.table("evaluations").query("scope == 'vehicle'")
-    last = rows[rows["merge"] == rows.groupby("task")["merge"].transform("max")]
-    return {str(task): float(group["accuracy"].mean()) for task, group in last.groupby("task", sort=True)}
-
-
-def _energy_j(run: Run) -> ByTask:
-    return {"": float(run.table("energy")["energy_j"].sum())}
-
-
-def _wasted_share(run: Run) -> ByTask:
-    ledger = run.table("energy")
-    total_j = float(ledger["energy_j"].sum())
-    wasted_j = float(ledger.loc[ledger["cause"] == "wasted", "energy_j"].sum())
-    return {"": wasted_j / total_j if total_j > 0 else None}
-
-
-def _jobs(run: Run, statuses: tuple[JobStatus, ...]) -> pd.DataFrame:
-    jobs = run.table("jobs")
-    return jobs[jobs["status"].isin([str(status) for status in statuses])]
-
-
-def _delivered_jobs(run: Run) -> ByTask:
-    return {"": float(len(_jobs(run, ARRIVED)))}
-
-
-def _lost_jobs(run: Run) -> ByTask:
-    return {"": float(len(_jobs(run, LOST)))}
-
-
-def _latency_s(run: Run) -> ByTask:
-    delivered = _jobs(run, ARRIVED)
-    return {"": float((delivered["end_s"] - delivered["start_s"]).mean()) if len(delivered) else None}
-
-
-def _energy_per_update_j(run: Run) -> ByTask:
-    updates = len(_jobs(run, ARRIVED))
-    return {"": float(run.table("energy")["energy_j"].sum()) / updates if updates else None}
-
-
-def _overrun_j(run: Run) -> ByTask:
-    return {"": float(run.table("rounds")["overrun_j"].sum())}
+def _of_run(name: str, unit: str, meaning: str, better: Direction, function: Callable[[Run], float | None]) -> Metric:
+    return Metric(name, unit, meaning, better, lambda run: {"": function(run)})
 
 
 _DEFINED = (
-    Metric("final_accuracy", "1", "global held-out accuracy of the last evaluated merge", "higher", _final_accuracy),
-    Metric("best_accuracy", "1", "highest global held-out accuracy of any merge", "higher", _best_accuracy),
-    Metric(
-        "mean_accuracy",
-        "1",
-        "area under global accuracy over simulated time, divided by the time from first to last evaluation",
+    _of_tasks(
+        "final_accuracy",
+        "share of held-out samples that the last evaluated adapter answers rightly",
         "higher",
-        _mean_accuracy,
+        partial(quality.final, column="accuracy"),
     ),
-    Metric(
+    _of_tasks(
+        "final_macro_f1",
+        "its mean F1 score of the classes, which counts a rare class as much as a frequent one",
+        "higher",
+        partial(quality.final, column="macro_f1"),
+    ),
+    _of_tasks("worst_class_recall", "its lowest recall of a class", "higher", quality.worst_class_recall),
+    _of_tasks(
+        "district_gap", "its accuracy in the best district minus that in the worst", "lower", quality.district_gap
+    ),
+    _of_tasks(
         "personalised_accuracy",
-        "1",
-        "accuracy of the last evaluated merge on each vehicle's own held-out samples, mean over vehicles",
+        "its accuracy on each vehicle's own held-out samples, mean over vehicles",
         "higher",
-        _personalised_accuracy,
+        partial(quality.mean_of_vehicles, column="accuracy"),
     ),
-    Metric("energy_j", "J", "all energy of the ledger, vehicles and RSUs together", "lower", _energy_j),
-    Metric("wasted_share", "1", "share of that energy spent on jobs that were lost", "lower", _wasted_share),
-    Metric("delivered_jobs", "1", "jobs whose update reached the server", "higher", _delivered_jobs),
-    Metric("lost_jobs", "1", "jobs that ended without an update", "lower", _lost_jobs),
-    Metric("latency_s", "s", "mean time from start to end of the delivered jobs", "lower", _latency_s),
-    Metric(
-        "energy_per_update_j", "J", "all energy, wasted included, by delivered update", "lower", _energy_per_update_j
+    _of_tasks(
+        "personalised_macro_f1",
+        "its macro F1 on each vehicle's own held-out samples, mean over vehicles",
+        "higher",
+        partial(quality.mean_of_vehicles, column="macro_f1"),
     ),
-    Metric("overrun_j", "J", "energy above the rounds' budgets, summed", "lower", _overrun_j),
+    _of_tasks("final_loss", "its mean loss on held-out samples", "lower", partial(quality.final, column="loss")),
+    _of_tasks(
+        "calibration_error",
+        "its expected calibration error on held-out samples",
+        "lower",
+        partial(quality.final, column="calibration_error"),
+    ),
+    _of_tasks(
+        "mean_accuracy",
+        "area under held-out accuracy over simulated time, divided by the time from first to last evaluation",
+        "higher",
+        partial(quality.mean_over_time, column="accuracy"),
+    ),
+    _of_tasks(
+        "mean_macro_f1",
+        "the same area under held-out macro F1",
+        "higher",
+        partial(quality.mean_over_time, column="macro_f1"),
+    ),
+    _of_tasks(
+        "best_accuracy",
+        "highest held-out accuracy of any merge; optimistic, for it is chosen on the held-out samples themselves",
+        "higher",
+        partial(quality.best, column="accuracy"),
+    ),
+    _of_run("energy_j", "J", "all energy of the ledger, vehicles and RSUs together", "lower", effort.energy_j),
+    _of_run(
+        "energy_per_update_j",
+        "J",
+        "all energy, wasted included, by delivered update",
+        "lower",
+        effort.energy_per_update_j,
+    ),
+    _of_run("wasted_share", "1", "share of that energy spent on jobs that were lost", "lower", effort.wasted_share),
+    _of_run("overrun_j", "J", "energy above the rounds' budgets, summed", "lower", effort.overrun_j),
+    _of_run("delivered_jobs", "1", "jobs whose update reached the server", "higher", effort.delivered_jobs),
+    _of_run("lost_jobs", "1", "jobs that ended without an update", "lower", effort.lost_jobs),
+    _of_run("latency_s", "s", "mean time from start to end of the delivered jobs", "lower", effort.latency_s),
 )
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _DEFINED}
+
+DEFAULT = (
+    "final_accuracy",
+    "final_macro_f1",
+    "worst_class_recall",
+    "personalised_accuracy",
+    "energy_j",
+    "wasted_share",
+    "overrun_j",
+    "delivered_jobs",
+    "lost_jobs",
+    "latency_s",
+)
+"""What a comparison shows unless asked: few enough to read, and never accuracy without macro F1."""

@@ -13,13 +13,24 @@ from iovsim.domain import JobStatus, LossReason
 from iovsim.results import Charge, Manifest, PolicyRecord, Recorder, Run, RunFolder, open_run
 from iovsim.rng import stream
 
-TASKS = ("signs", "weather")
+CLASSES = {
+    "incidents": ("collision", "breakdown", "congestion", "ice", "flood", "fire", "obstacle", "animals", "roadworks"),
+    "lights": ("red", "red and yellow", "yellow", "green", "off"),
+    "signs": tuple(f"end of speed limit {10 * i}" for i in range(1, 44)),
+}
+TASKS = tuple(CLASSES)
+FREQUENCY = {"incidents": 0.0, "lights": 1.4, "signs": 0.5}  # the k-th class is as frequent as (k + 1) ** -FREQUENCY
+DISTRICTS, VEHICLES = 4, 60
+HOLDERS = {"incidents": 9, "lights": 60, "signs": 40}  # vehicles with data
 RSUS = {"rsu-a": (300.0, 300.0), "rsu-b": (900.0, 350.0), "rsu-c": (600.0, 800.0)}
 RANKS = (2, 4, 8, 16)
 START_S, ROUNDS, PERIOD_S, MERGE_EVERY = 25_200.0, 30, 30.0, 3
 CELL_M = 50.0
 
-SKILL = {"random": (0.70, 0.30), "energy-aware": (0.82, 0.12)}  # final accuracy; share of jobs lost
+# Final accuracy, and share of jobs lost, by policy.
+SKILL = {"random": (0.70, 0.30), "energy-aware": (0.82, 0.12), "all-available": (0.78, 0.25), "lyapunov": (0.8, 0.15)}
+SKILL |= {"residual-contact": (0.76, 0.08), "fixed-rank-eight": (0.73, 0.2)}
+
 MakeRun = Callable[..., Run]
 
 
@@ -50,6 +61,7 @@ def synthetic_run(path: Path, policy: str, seed: int, empty: bool = False) -> Ru
         if not empty:
             _fill_map(folder.recorder, seed)
             _fill_contacts(folder.recorder, seed)
+            _fill_data(folder.recorder, seed)
             _fill_rounds(folder.recorder, policy, seed)
             _fill_evaluations(folder.recorder, policy, seed)
     return open_run(path)
@@ -71,27 +83,16 @@ def _fill_map(made: Recorder, seed: int) -> None:
         for y_m in np.arange(0.0, 1201.0, CELL_M):
             if x_m % 200 == 0 or y_m % 200 == 0:
                 busy = np.exp(-((x_m - 600) ** 2 + (y_m - 500) ** 2) / 4e5)
-                made.add(
-                    "density", x_m=x_m, y_m=y_m, cell_m=CELL_M, vehicle_s=float(2000 * busy * rng.lognormal(0, 0.6))
-                )
+                spent_s = float(2000 * busy * rng.lognormal(0, 0.6))
+                made.add("density", x_m=x_m, y_m=y_m, cell_m=CELL_M, vehicle_s=spent_s)
 
 
 def _fill_contacts(made: Recorder, seed: int) -> None:
     rng = stream(seed, "contacts")
     end_of_trace_s = START_S + ROUNDS * PERIOD_S
     number = 0
-    for v in range(60):
+    for v in range(VEHICLES):
         at_s, before = START_S + float(rng.uniform(0, 600)), ""
-        made.add(
-            "shards",
-            vehicle=f"v{v:03}",
-            district=v % 4,
-            tier="nano",
-            task="signs",
-            train_samples=80,
-            test_samples=20,
-            classes=4,
-        )
         while at_s < end_of_trace_s:
             end_s = min(at_s + float(rng.lognormal(3.4, 0.7)), end_of_trace_s)
             rsu = str(rng.choice(list(RSUS)))
@@ -114,9 +115,8 @@ def _fill_contacts(made: Recorder, seed: int) -> None:
             number, before, at_s = number + 1, rsu, end_s + gap_s
     for time_s in np.arange(START_S, end_of_trace_s, 10.0):
         vehicles = int(40 + 15 * np.sin((time_s - START_S) / 200) + rng.integers(0, 4))
-        made.add(
-            "connectivity", time_s=float(time_s), vehicles=vehicles, connected=int(vehicles * rng.uniform(0.4, 0.6))
-        )
+        connected = int(vehicles * rng.uniform(0.4, 0.6))
+        made.add("connectivity", time_s=float(time_s), vehicles=vehicles, connected=connected)
 
 
 def _fill_rounds(made: Recorder, policy: str, seed: int) -> None:
@@ -180,12 +180,8 @@ def _fill_job(
         status, reason = LOSSES[int(rng.choice(4, p=[0.5, 0.2, 0.2, 0.1]))]
     delivered = status is JobStatus.DELIVERED
     weights = (0.25, 0.25, 0.25, 0.25) if policy == "random" else (0.1, 0.3, 0.45, 0.15)
-    lengths_s = {
-        "downlink": 1.5,
-        "compute": float(rng.uniform(6, 14)),
-        "uplink": float(rng.uniform(2, 7)),
-        "waiting": 1.0,
-    }
+    compute_s, uplink_s = float(rng.uniform(6, 14)), float(rng.uniform(2, 7))
+    lengths_s = {"downlink": 1.5, "compute": compute_s, "uplink": uplink_s, "waiting": 1.0}
     powers_w = {"downlink": 8.0, "compute": 10.0, "uplink": 6.0, "waiting": 3.0}
     at_s, total_j = start_s, 0.0
     for phase, length_s in lengths_s.items():
@@ -246,18 +242,54 @@ def _fill_job(
     return total_j, str(status)
 
 
+def _fill_data(made: Recorder, seed: int) -> None:
+    """Imbalanced classes, skewed by district and by vehicle; the samples of "lights" arrive, the others are there."""
+    rng = stream(seed, "data")
+    for task, classes in CLASSES.items():
+        mix = np.arange(1.0, len(classes) + 1) ** -FREQUENCY[task]
+        mix /= mix.sum()
+        for d in range(DISTRICTS):
+            for part, total in (("train", 1500), ("validation", 150), ("test", 250)):
+                counts = np.maximum((total * mix).round().astype(int), 1)
+                cells = {"task": task, "part": part, "district": str(d), "class": classes, "samples": counts}
+                made.add_frame("data", pd.DataFrame(cells))
+        places = rng.dirichlet(5 * len(classes) * mix, DISTRICTS)
+        for v in range(HOLDERS[task]):
+            train = rng.multinomial(int(rng.lognormal(4.2, 0.4)), rng.dirichlet(len(classes) * places[v % DISTRICTS]))
+            who, held = {"vehicle": f"v{v:03}", "task": task}, train > 0
+            arrives = task == "lights"
+            made.add(
+                "shards",
+                **who,
+                district=v % DISTRICTS,
+                tier="nano",
+                train_samples=int(train.sum()),
+                test_samples=20,
+                classes=int(held.sum()),
+                first_s=START_S + 2.0 * v if arrives else None,
+                last_s=START_S + 2.0 * v + 500.0 if arrives else None,
+            )
+            cells = {"class": np.array(classes)[held], "train_samples": train[held], "test_samples": 1}
+            made.add_frame("shard_classes", pd.DataFrame(cells).assign(**who))
+
+
 def _fill_evaluations(made: Recorder, policy: str, seed: int) -> None:
     """Learning curves that saturate; the world's luck is shared by the policies of a seed."""
     luck, noise = stream(seed, "luck").normal(0, 0.02), stream(seed, "noise", policy)
     rows = []
     for merge in range(ROUNDS // MERGE_EVERY + 1):
-        for i, task in enumerate(TASKS):
+        for i, (task, classes) in enumerate(CLASSES.items()):
             top = SKILL[policy][0] - 0.08 * i + luck
-            accuracy = float(top - (top - 0.1) * np.exp(-merge / 3) + noise.normal(0, 0.006))
-            time_s = START_S + merge * MERGE_EVERY * PERIOD_S
-            row = {"time_s": time_s, "merge": merge, "task": task, "macro_f1": accuracy - 0.02, "loss": 1 - accuracy}
-            rows.append(row | {"scope": "global", "vehicle": "", "samples": 500, "accuracy": accuracy})
-            for v in range(40):
-                own = float(np.clip(accuracy + stream(seed, "own", v, task).normal(0, 0.12), 0, 1).round(2))
-                rows.append(row | {"scope": "vehicle", "vehicle": f"v{v:03}", "samples": 20, "accuracy": own})
-    made.add_frame("evaluations", pd.DataFrame(rows))
+            overall = float(top - (top - 0.1) * np.exp(-merge / 3) + noise.normal(0, 0.006))
+            subjects = [("global", "", overall), ("validation", "", overall + 0.01)]
+            subjects += [("class", name, overall - 0.5 * k / len(classes)) for k, name in enumerate(classes)]
+            subjects += [("district", str(d), overall - 0.05 * d) for d in range(DISTRICTS)]
+            if (merge + 1) * MERGE_EVERY > ROUNDS:
+                subjects += [("vehicle", f"v{v:03}", overall) for v in range(HOLDERS[task])]
+            for scope, subject, around in subjects:
+                spread = {"class": 0.06, "district": 0.02, "vehicle": 0.12}.get(scope, 0.0)
+                accuracy = float(np.clip(around + spread * stream(seed, "own", subject, task).normal(), 0, 1).round(4))
+                rows.append((merge, scope, task, subject, 20 if scope == "vehicle" else 500, accuracy))
+    frame = pd.DataFrame(rows, columns=["merge", "scope", "task", "subject", "samples", "accuracy"])
+    frame = frame.assign(macro_f1=0.9 * frame["accuracy"], loss=2 * (1 - frame["accuracy"]), calibration_error=0.1)
+    made.add_frame("evaluations", frame.assign(time_s=START_S + frame["merge"] * MERGE_EVERY * PERIOD_S))

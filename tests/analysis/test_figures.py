@@ -6,32 +6,34 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from iovsim.analysis import comparison, connectivity, energy, jobs, learning, maps, style
-from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, draw_all
+from iovsim.analysis import comparison, connectivity, energy, maps, style
+from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, OF_TASKS, draw_all
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from PIL import Image
 
 from iovsim.errors import ResultsError
 from iovsim.results import METRICS, TABLES, Run, compare
 
 MakeRun = Callable[..., Run]
 POLICIES = ["random", "energy-aware"]
+TASKS = ["incidents", "lights", "signs"]
 UNIT = re.compile(r"\((s|min|h|m|J|kJ|MJ|count|share)\)$|^Δ? ?(share|count|J|kJ|MJ|s) \([←→] better\)$")
-PURE = re.compile(r"^(LoRA rank|Share (of|that) .*)$")
+PURE = re.compile(
+    r"^(LoRA rank|Share (of|that) .*|District(, a line a vehicle)?|Class \(\d+, the most frequent first\))$"
+)
 
 
 def every_figure(runs: Sequence[Run]) -> dict[str, Figure]:
     result = compare(runs)
     figures = {name: draw(runs[0]) for name, draw in (OF_A_WORLD | OF_A_RUN).items()}
     figures |= {name: draw(runs) for name, draw in OF_POLICIES.items()}
+    figures |= {f"{name}_{task}": draw(runs, task) for name, draw in OF_TASKS.items() for task in TASKS}
     figures["energy_by_policy"] = energy.by_policy(runs)
     figures["comparison"] = comparison.values(result, runs)
     figures["differences"] = comparison.differences(result, runs)
@@ -64,14 +66,14 @@ def test_every_axis_names_its_unit(figures: dict[str, Figure]) -> None:
 
 
 def test_every_panel_has_a_label_on_both_axes_or_names_on_one(figures: dict[str, Figure]) -> None:
-    """The right panel of the contact times shares its neighbour's vertical axis."""
+    """The right panels of the contact times and of the classes share their neighbour's vertical axis."""
     unlabelled = [
         name
         for name, figure in figures.items()
         for axes in figure.axes
         if axes.get_label() != "<colorbar>"
         and not axes.get_ylabel()
-        and not all(re.fullmatch(r"[^\d.]*|rsu-.*", t.get_text()) for t in axes.get_yticklabels())
+        and not all(re.fullmatch(r"[^\d.]*|rsu-.*|.* \(500\)", t.get_text()) for t in axes.get_yticklabels())
     ]
     assert unlabelled == ["contact_times"]
 
@@ -81,16 +83,29 @@ def test_every_caption_says_where_the_figure_comes_from(figures: dict[str, Figur
         text = caption(figure)
         assert f"World toy-city ({runs[0].manifest.world_hash[:8]}" in text
         assert re.search(r"seeds? 1(, 2, 3)?;", text)
-        assert "signs, weather: charged as vit-base-patch16-224, trained: roadvit." in text
+        assert "incidents, lights, signs: charged as vit-base-patch16-224, trained: roadvit." in text
     assert all(run.manifest.world_hash[:8] in caption(figures["comparison"]) for run in runs)
 
 
-def test_every_spread_is_explained(figures: dict[str, Figure]) -> None:
-    assert "bars: lowest to highest seed" in caption(figures["accuracy_over_time"])
+def test_every_spread_is_a_95_percent_interval_over_seeds_and_is_explained(figures: dict[str, Figure]) -> None:
+    classes = [f"classes_{task}" for task in TASKS]
+    for name in (
+        "learning",
+        "learning_over_energy",
+        "districts",
+        "vehicles",
+        "job_ranks",
+        "energy_by_policy",
+        *classes,
+    ):
+        assert re.search(r"(Marker|Line|Bar): mean over seeds; .*: its 95 % t interval\.", caption(figures[name])), name
     assert "95 % t interval" in caption(figures["comparison"])
     assert "Policy minus random, paired by seed" in caption(figures["differences"])
-    assert "whisker: lowest to highest seed" in caption(figures["job_outcomes"])
-    assert "95 % t interval of the total" in caption(figures["energy_by_policy"])
+
+
+def test_the_figures_of_one_seed_speak_of_no_mean_and_no_interval(runs: list[Run]) -> None:
+    for name, figure in every_figure([runs[0], runs[3]]).items():
+        assert not re.search(r"mean over|95 %|interval(?! can be given)", caption(figure)), name
 
 
 def test_type_is_of_print_size_and_widths_are_those_of_a_paper(figures: dict[str, Figure]) -> None:
@@ -112,38 +127,6 @@ def test_nothing_is_cut_off_or_overlaps_the_legend(figures: dict[str, Figure]) -
             assert not any(legend.get_window_extent().overlaps(box) for box in boxes if box is not None), name
 
 
-@pytest.mark.parametrize("name", ["accuracy_over_time", "accuracy_over_energy"])
-def test_curves_have_a_point_with_bars_for_each_merge(figures: dict[str, Figure], runs: list[Run], name: str) -> None:
-    figure = figures[name]
-    assert words(figure) == [f"{policy} (3 seeds)" for policy in POLICIES]
-    signs = [
-        run.table("evaluations").query("scope == 'global' and task == 'signs'")["accuracy"].to_numpy() for run in runs
-    ]
-    drawn = figure.axes[0].containers
-    assert len(drawn) == len(POLICIES)
-    for container, seeds in zip(drawn, (signs[:3], signs[3:]), strict=True):
-        line, _, bars = container
-        assert np.asarray(line.get_ydata()) == pytest.approx(np.mean(seeds, axis=0)), "the last merge included"
-        reach = [segment[:, 1] for segment in bars[1].get_segments()]
-        assert [low for low, _ in reach] == pytest.approx(np.min(seeds, axis=0))
-        assert [high for _, high in reach] == pytest.approx(np.max(seeds, axis=0))
-
-
-def test_a_single_run_has_no_bars(runs: list[Run]) -> None:
-    figure = learning.accuracy_over_time(runs[:1])
-    assert words(figure) == ["random"]
-    assert [len(axes.collections) for axes in figure.axes] == [0, 0]
-    assert "bars" not in caption(figure)
-
-
-def test_energy_axis_is_what_the_ledger_had_booked_by_then(runs: list[Run]) -> None:
-    line = learning.accuracy_over_energy(runs[:1]).axes[0].lines[0]
-    ledger, table = runs[0].table("energy"), runs[0].table("evaluations")
-    times = table.query("scope == 'global' and task == 'signs'")["time_s"]
-    expected = [float(ledger.loc[ledger["time_s"] <= at, "energy_j"].sum()) / 1e3 for at in times]
-    assert np.asarray(line.get_xdata()) == pytest.approx(expected)
-
-
 def test_stacks_end_at_the_ledgers_total_and_know_every_cause(figures: dict[str, Figure], runs: list[Run]) -> None:
     total_kj = float(runs[0].table("energy")["energy_j"].sum()) / 1e3
     over_time, by_rsu = figures["energy_over_time"].axes[0], figures["energy_by_rsu"].axes[0]
@@ -158,7 +141,7 @@ def bars_of(axes: Axes) -> list[BarContainer]:
 
 
 def test_budget_figure_shows_budget_estimate_use_and_overrun(figures: dict[str, Figure], runs: list[Run]) -> None:
-    axes = figures["energy_budget"].axes[0]
+    axes = figures["energy_budget"].axes[TASKS.index("signs")]
     assert words(figures["energy_budget"]) == ["budget", "estimated", "used", "overrun"]
     used = np.asarray(axes.lines[2].get_ydata()).sum()
     assert used == pytest.approx(runs[0].table("rounds").query("task == 'signs'")["energy_j"].sum())
@@ -166,9 +149,8 @@ def test_budget_figure_shows_budget_estimate_use_and_overrun(figures: dict[str, 
 
 def test_comparison_shows_every_metric_policy_interval_and_seed(figures: dict[str, Figure]) -> None:
     panels = figures["comparison"].axes
-    assert len(panels) == 2 * 2 + 7  # two metrics by task, seven of the whole run
-    assert set(comparison.SHOWN) <= set(METRICS)
-    assert set(comparison.SHOWN) == set(comparison.TITLES)
+    assert len(panels) == 4 * 3 + 7  # four metrics by task, seven of the whole run
+    assert {*comparison.OF_TASKS, *comparison.OF_RUNS} <= set(METRICS)
     for axes in panels:
         intervals = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
         assert [c.has_xerr for c in intervals] == [True, True]
@@ -230,55 +212,19 @@ def test_contacts_cut_by_the_horizon_count_as_longer(figures: dict[str, Figure],
     assert naive < drawn_s < 1.2 * naive
 
 
-def test_looks_differ_without_colour_and_beyond_seven() -> None:
-    many = style.looks([str(i) for i in range(14)])
-    assert len({(look.color, look.marker, look.hatch) for look in many.values()}) == 14
-    seven = list(many.values())[:7]
-    assert (
-        len({look.marker for look in seven})
-        == len({look.hatch for look in seven})
-        == len({look.line for look in seven})
-        == 7
-    )
-
-
-@pytest.mark.parametrize(
-    ("largest_j", "expected"), [(1500.0, (1.0, "J")), (2500.0, (1e-3, "kJ")), (3e6, (1e-6, "MJ")), (0.0, (1.0, "J"))]
-)
-def test_energy_scale(largest_j: float, expected: tuple[float, str]) -> None:
-    assert style.energy_scale(largest_j) == expected
-
-
-def test_the_callers_settings_neither_matter_nor_change(runs: list[Run]) -> None:
-    with mpl.rc_context({"font.size": 30}):
-        figure = jobs.outcomes(runs)
-        assert figure.axes[0].xaxis.label.get_fontsize() == 8
-        assert mpl.rcParams["font.size"] == 30
-
-
-def test_files_are_printable_and_equal_byte_for_byte(runs: list[Run], tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        style.save(energy.by_rsu(runs[0]), tmp_path / folder, "energy")
-    for kind in ("png", "pdf"):
-        first, second = ((tmp_path / folder / f"energy.{kind}").read_bytes() for folder in ("one", "two"))
-        assert first == second
-        assert len(first) > 5000
-    with Image.open(tmp_path / "one/energy.png") as image:
-        assert image.size[0] == 3.5 * 300
-        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["energy.pdf", "energy.png"]
-
-
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(style, "DOTS_PER_INCH", 40)
 
 
 @pytest.mark.usefixtures("coarse")
-def test_draw_all_writes_both_formats_of_every_figure_of_a_run(runs: list[Run], tmp_path: Path) -> None:
+def test_draw_all_writes_both_formats_into_a_new_folder(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slow in ("OF_A_WORLD", "OF_POLICIES"):
+        monkeypatch.setattr(f"iovsim.analysis.figures.{slow}", {})
     written = draw_all(runs[:1], tmp_path / "new" / "folder")
-    names = {*OF_A_WORLD, *OF_POLICIES, *OF_A_RUN}
+    names = {*OF_A_RUN, *(f"{name}_{task}" for name in OF_TASKS for task in TASKS)}
     assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
     assert {p.name for p in written} == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
 
@@ -287,7 +233,8 @@ def test_draw_all_draws_what_the_runs_allow(
     runs: list[Run], make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iovsim.analysis.figures.save", lambda figure, folder, name: [folder / name])
-    always, several = {*OF_A_WORLD, *OF_POLICIES}, {"energy_by_policy", "comparison"}
+    of_tasks = {f"{name}_{task}" for name in OF_TASKS for task in TASKS}
+    always, several = {*OF_A_WORLD, *OF_POLICIES, *of_tasks}, {"energy_by_policy", "comparison"}
     assert {p.name for p in draw_all(runs[:2], tmp_path)} == always | several | set(OF_A_RUN)
     pair = [runs[0], runs[3]]
     energies = {f"{name}_{run.manifest.policy.name}" for name in OF_A_RUN for run in pair}
@@ -311,28 +258,22 @@ def test_draw_all_refuses_what_cannot_be_drawn(runs: list[Run], tmp_path: Path) 
 
 def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
     run = make_run("random", 1, empty=True)
-    reasons = {
-        name: {text.get_text() for axes in draw(run).axes for text in axes.texts}
-        for name, draw in (OF_A_RUN | {"contact_times": connectivity.contact_times}).items()
-    }
+    drawn = {name: draw(run) for name, draw in (OF_A_RUN | {"contact_times": connectivity.contact_times}).items()}
+    drawn |= {name: draw([run]) for name, draw in OF_POLICIES.items()}
+    drawn |= {name: draw([run], "signs") for name, draw in OF_TASKS.items()}
+    reasons = {name: {t.get_text() for axes in figure.axes for t in axes.texts} for name, figure in drawn.items()}
     assert reasons == {
         "energy_over_time": {"no energy was spent"},
         "energy_by_rsu": {"no energy was spent"},
         "energy_budget": {"no rounds"},
         "contact_times": {"no completed contacts", "no completed gaps"},
+        "learning": {"no evaluations"},
+        "learning_over_energy": {"no evaluations"},
+        "districts": {"no evaluations by district"},
+        "vehicles": {"no evaluations by vehicle"},
+        "job_outcomes": {"no jobs"},
+        "job_ranks": {"no jobs"},
+        "data": {"no vehicle holds data"},
+        "classes": {"no evaluations by class"},
     }
     assert maps.city_map(run).axes[0].texts[0].get_text() == "0.2 m"
-
-
-@pytest.mark.parametrize("width_in", [style.ONE_COLUMN_IN, style.TWO_COLUMNS_IN])
-@pytest.mark.parametrize("count", [1, 4, 12])
-def test_a_legend_of_long_names_stays_within_the_figure(width_in: float, count: int, runs: list[Run]) -> None:
-    figure, (axes,) = style.styled(style.new_figure)(runs, width_in=width_in)
-    for i in range(count):
-        axes.plot([0, 1], [0, i], label=f"energy-aware-lyapunov-{i} (10 seeds)")
-    style.styled(style.legend_above)(figure, axes)
-    style.settle(figure)
-    box = figure.legends[0].get_window_extent()
-    assert box.x0 >= 0
-    assert box.x1 <= figure.bbox.x1
-    assert axes.get_window_extent().height > 0.3 * style.DOTS_PER_INCH * 2.6

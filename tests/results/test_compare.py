@@ -14,6 +14,7 @@ import pytest
 
 from iovsim.errors import ResultsError
 from iovsim.results import METRICS, Comparison, Manifest, PolicyRecord, Run, RunFolder, compare, metrics, open_run
+from iovsim.results.metrics import DEFAULT
 from iovsim.results.pairing import differing_keys
 
 Rows = dict[str, dict[str, Any]]
@@ -22,7 +23,7 @@ MakeRun = Callable[..., Run]
 
 @pytest.fixture
 def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
-    """A run whose every metric is known: two evaluations of task "signs", four jobs, two ledger entries."""
+    """A run whose every metric is known: three evaluations of task "signs", four jobs, two ledger entries."""
 
     def make(policy_name: str, seed: int, accuracy: float = 0.5, energy_j: float = 30.0, **changed: Any) -> Run:
         base = replace(
@@ -31,14 +32,19 @@ def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
         path = tmp_path / f"{policy_name}-{seed}-{len(list(tmp_path.iterdir()))}"
         with RunFolder.create(path, replace(base, **changed)) as folder:
             add = folder.recorder.add
-            at_start = row_of["evaluations"] | {"scope": "global", "task": "signs", "vehicle": "", "merge": 0}
-            add("evaluations", **at_start | {"time_s": 0.0, "accuracy": 0.1})
-            add("evaluations", **at_start | {"time_s": 60.0, "accuracy": 0.9, "merge": 1})
-            add("evaluations", **at_start | {"time_s": 100.0, "accuracy": accuracy, "merge": 2})
+            evaluated = row_of["evaluations"] | {"task": "signs"}
+            for merge, time_s, overall in ((0, 0.0, 0.1), (1, 60.0, 0.9), (2, 100.0, accuracy)):
+                now = evaluated | {"merge": merge, "time_s": time_s}
+                quality = {"macro_f1": overall / 2, "loss": 2 * overall, "calibration_error": overall / 10}
+                add("evaluations", **now | {"scope": "global", "subject": "", "accuracy": overall} | quality)
+                add("evaluations", **now | {"scope": "validation", "subject": "", "accuracy": 1.0})
+                for scope, subject, share in (("class", "stop", 0.2), ("class", "go", 0.4), ("district", "0", 0.5)):
+                    add("evaluations", **now | {"scope": scope, "subject": subject, "accuracy": merge * share})
+                add("evaluations", **now | {"scope": "district", "subject": "1", "accuracy": 0.75})
             for vehicle, own in (("a", 0.25), ("b", 0.75)):
-                mine = at_start | {"scope": "vehicle", "vehicle": vehicle}
-                add("evaluations", **mine | {"time_s": 0.0, "accuracy": 0.0})
-                add("evaluations", **mine | {"time_s": 100.0, "accuracy": own, "merge": 2})
+                mine = evaluated | {"scope": "vehicle", "subject": vehicle}
+                add("evaluations", **mine | {"merge": 0, "time_s": 0.0, "accuracy": 0.0})
+                add("evaluations", **mine | {"merge": 2, "time_s": 100.0, "accuracy": own, "macro_f1": own / 2})
             for status, end_s in (
                 ("delivered", 14.0),
                 ("delivered_early", 12.0),
@@ -57,22 +63,44 @@ def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
 
 def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
     found = {(v.metric.name, v.task): v.value for v in metrics(make_run("greedy", 1))}
-    assert found == pytest.approx(
-        {
-            ("final_accuracy", "signs"): 0.5,
-            ("best_accuracy", "signs"): 0.9,
-            ("mean_accuracy", "signs"): (60 * (0.1 + 0.9) / 2 + 40 * (0.9 + 0.5) / 2) / 100,
-            ("personalised_accuracy", "signs"): 0.5,
-            ("energy_j", ""): 30.0,
-            ("wasted_share", ""): 0.2,
-            ("delivered_jobs", ""): 2.0,
-            ("lost_jobs", ""): 1.0,
-            ("latency_s", ""): 3.0,
-            ("energy_per_update_j", ""): 15.0,
-            ("overrun_j", ""): 1.5,
-        }
-    )
+    area = 60 * (0.1 + 0.9) / 2 + 40 * (0.9 + 0.5) / 2
+    of_signs = {
+        "final_accuracy": 0.5,
+        "final_macro_f1": 0.25,
+        "final_loss": 1.0,
+        "calibration_error": 0.05,
+        "worst_class_recall": 0.4,
+        "district_gap": 0.25,
+        "personalised_accuracy": 0.5,
+        "personalised_macro_f1": 0.25,
+        "best_accuracy": 0.9,
+        "mean_accuracy": area / 100,
+        "mean_macro_f1": area / 200,
+    }
+    of_run = {
+        "energy_j": 30.0,
+        "wasted_share": 0.2,
+        "delivered_jobs": 2.0,
+        "lost_jobs": 1.0,
+        "latency_s": 3.0,
+        "energy_per_update_j": 15.0,
+        "overrun_j": 1.5,
+    }
+    expected = {(name, "signs"): value for name, value in of_signs.items()}
+    assert found == pytest.approx(expected | {(name, ""): value for name, value in of_run.items()})
     assert {name for name, _ in found} == set(METRICS)
+    assert set(DEFAULT) < set(METRICS)
+
+
+def test_what_is_not_finite_and_a_gap_of_one_district_measure_nothing(
+    tmp_path: Path, manifest: Manifest, row_of: Rows
+) -> None:
+    with RunFolder.create(tmp_path / "run", manifest) as folder:
+        for scope in ("global", "district"):
+            folder.recorder.add("evaluations", **row_of["evaluations"] | {"scope": scope, "loss": None})
+    found = {v.metric.name: v.value for v in metrics(open_run(tmp_path / "run"))}
+    assert [found[name] for name in ("final_loss", "district_gap", "mean_accuracy")] == [None, None, None]
+    assert found["final_accuracy"] == 0.25
 
 
 def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path: Path, manifest: Manifest) -> None:
@@ -88,10 +116,7 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
         "energy_per_update_j": None,
         "overrun_j": 0.0,
     }
-    assert (
-        "| latency_s [s] | lower | greedy | 0 | none | baseline |"
-        in compare([open_run(tmp_path / "run")]).to_markdown()
-    )
+    assert "| latency_s [s] ↓ | none |" in compare([open_run(tmp_path / "run")]).to_markdown()
 
 
 def by_metric_and_policy(result: Comparison) -> dict[tuple[str, str], dict[Hashable, Any]]:
@@ -114,20 +139,41 @@ def test_differences_are_paired_by_seed(make_run: MakeRun) -> None:
     flipped = by_metric_and_policy(compare(runs, baseline="bandit"))
     assert flipped["final_accuracy", "greedy"]["difference_mean"] == pytest.approx(-0.2)
     text = result.to_markdown()
-    assert "| final_accuracy (signs) | higher | bandit | 3 | 0.57 ± 0.57 | +0.20 ± 0.25 |" in text
+    assert "| metric | greedy (baseline) | bandit |" in text
+    assert "| final_accuracy ↑ | 0.37 ± 0.38 | 0.57 ± 0.57<br>Δ +0.20 ± 0.25 |" in text
+    assert text.index("### signs") < text.index("### whole run") < text.index("| energy_j [J] ↓ |")
     assert "not corrected for the number of comparisons" in text
 
 
 def test_one_seed_has_no_interval_and_says_so(make_run: MakeRun, tmp_path: Path) -> None:
     result = compare([make_run("greedy", 1, 0.25), make_run("bandit", 1, 0.5)])
     text = result.to_markdown()
-    assert "| bandit | 1 | 0.500 (n = 1, no interval) | +0.250 (n = 1, no interval) |" in text
+    assert "| final_accuracy ↑ | 0.250 | 0.500<br>Δ +0.250 |" in text
     assert "One seed: no interval can be given" in text
     result.to_csv(tmp_path / "out.csv")
     read = pd.read_csv(StringIO((tmp_path / "out.csv").read_text()))
     assert list(read.columns) == list(result.frame().columns)
     assert read["low"].isna().all()
     assert [p.name for p in tmp_path.glob(".*")] == []
+
+
+def test_a_seed_that_measured_nothing_is_counted_out(make_run: MakeRun, tmp_path: Path, manifest: Manifest) -> None:
+    idle = replace(manifest, seed=2, world_hash=f"{2:064x}", policy=PolicyRecord("greedy", "greedy", "none", {}))
+    with RunFolder.create(tmp_path / "idle", idle):
+        pass
+    result = compare([make_run("greedy", 1), open_run(tmp_path / "idle")])
+    latency = next(row for row in result.rows if row.metric.name == "latency_s")
+    assert result.cell(latency) == ("3.00 (n = 1)", "")
+
+
+def test_metrics_are_chosen_by_name(make_run: MakeRun) -> None:
+    result = compare([make_run("greedy", 1), make_run("bandit", 1)])
+    chosen = result.only(["final_macro_f1", "energy_j"])
+    shown = [(task, [metric.name for metric, _ in rows]) for task, rows in chosen.sections()]
+    assert shown == [("signs", ["final_macro_f1"]), ("", ["energy_j"])]
+    assert [row.policy for _, rows in chosen.sections() for row in rows[0][1]] == ["greedy", "bandit"] * 2
+    with pytest.raises(ResultsError, match="metric 'final_acuracy': no such metric; did you mean 'final_accuracy'"):
+        result.only(["final_acuracy"])
 
 
 def test_runs_of_different_worlds_are_refused_with_what_differs(make_run: MakeRun) -> None:

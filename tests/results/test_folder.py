@@ -135,9 +135,9 @@ def test_a_table_of_other_columns_is_refused_even_if_the_manifest_vouches_for_it
     ("content", "message"),
     [
         ("{", r"manifest\.json: not valid JSON"),
-        ("[]", "format version None, this iovsim reads 1"),
-        ('{"format": 99}', "format version 99, this iovsim reads 1"),
-        ('{"format": 1}', "damaged manifest"),
+        ("[]", "format version None, this iovsim reads 2"),
+        ('{"format": 99}', "format version 99, this iovsim reads 2"),
+        ('{"format": 2}', "damaged manifest"),
     ],
 )
 def test_damaged_manifests_are_named(content: str, message: str, tmp_path: Path) -> None:

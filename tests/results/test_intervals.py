@@ -38,11 +38,19 @@ def test_equal_values_have_an_interval_of_exactly_no_width() -> None:
         (Interval(3, 123456.7, 2345.6), False, "123500 ± 2300"),
         (Interval(3, 0.05, 0.1), True, "+0.05 ± 0.10"),
         (Interval(3, -12.34, 5.6), True, "-12.3 ± 5.6"),
-        (Interval(1, 0.812345, None), False, "0.812 (n = 1, no interval)"),
-        (Interval(1, 0.0, None), False, "0 (n = 1, no interval)"),
-        (Interval(4, 12.0, 0.0), False, "12.0 ± 0.0"),
+        (Interval(3, -12.0, 2100.0), True, "+0 ± 2100"),
+        (Interval(2, 0.812345, 0.0996), False, "0.81 ± 0.10 (n = 2)"),
+        (Interval(1, 0.812345, None), False, "0.812 (n = 1)"),
+        (Interval(1, 0.0, None), False, "0 (n = 1)"),
+        (Interval(3, 12.0, 0.0), False, "12.0 ± 0.0"),
         (None, False, "none"),
     ],
 )
-def test_text_has_two_digits_of_uncertainty(value: Interval | None, signed: bool, text: str) -> None:
-    assert rounded(value, signed) == text
+def test_text_has_two_digits_of_uncertainty_and_the_count_where_seeds_are_lacking(
+    value: Interval | None, signed: bool, text: str
+) -> None:
+    assert rounded(value, 3, signed) == text
+
+
+def test_of_a_single_seed_the_text_does_not_speak_each_time() -> None:
+    assert rounded(Interval(1, 0.812345, None), 1) == "0.812"

@@ -1,0 +1,58 @@
+"""Turns a run into what it cost and how its jobs ended: one number for the whole run. The definitions are ours.
+
+A number is None where the run has nothing to measure, such as a latency without deliveries.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from iovsim.domain import ARRIVED, JobStatus
+from iovsim.results.run import Run
+
+LOST = (JobStatus.LOST_DOWNLINK, JobStatus.LOST_COMPUTE, JobStatus.LOST_UPLINK, JobStatus.ABANDONED)
+"""Statuses of jobs that ended without an update. A job still in flight at the horizon is neither."""
+
+
+def energy_j(run: Run) -> float:
+    """All energy of the ledger."""
+    return float(run.table("energy")["energy_j"].sum())
+
+
+def energy_per_update_j(run: Run) -> float | None:
+    """All energy, wasted included, by delivered update."""
+    updates = len(_jobs(run, ARRIVED))
+    return energy_j(run) / updates if updates else None
+
+
+def wasted_share(run: Run) -> float | None:
+    """The share of all energy that was spent on jobs that were lost."""
+    ledger, total_j = run.table("energy"), energy_j(run)
+    wasted_j = float(ledger.loc[ledger["cause"] == "wasted", "energy_j"].sum())
+    return wasted_j / total_j if total_j > 0 else None
+
+
+def overrun_j(run: Run) -> float:
+    """Energy above the rounds' budgets, summed."""
+    return float(run.table("rounds")["overrun_j"].sum())
+
+
+def delivered_jobs(run: Run) -> float:
+    """How many jobs' updates reached the server."""
+    return float(len(_jobs(run, ARRIVED)))
+
+
+def lost_jobs(run: Run) -> float:
+    """How many jobs ended without an update."""
+    return float(len(_jobs(run, LOST)))
+
+
+def latency_s(run: Run) -> float | None:
+    """Mean time from start to end of the delivered jobs."""
+    delivered = _jobs(run, ARRIVED)
+    return float((delivered["end_s"] - delivered["start_s"]).mean()) if len(delivered) else None
+
+
+def _jobs(run: Run, statuses: tuple[JobStatus, ...]) -> pd.DataFrame:
+    jobs = run.table("jobs")
+    return jobs[jobs["status"].isin([str(status) for status in statuses])]
