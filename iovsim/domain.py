@@ -101,6 +101,7 @@ class Device:
     tx_circuit_w: float
     pa_efficiency: float
     memory_bits: float
+    memory_share: float = 0.75  # what training may take of it; the rest holds the system and the driving functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +133,50 @@ class Architecture:
     tokens: int
     widths: tuple[tuple[int, int], ...]
     base_parameters: int
-    activation_bits: float  # kept for the backward pass, one sample
+    activation_bits: float  # kept for the backward pass, one sample, frozen base
+    full_activation_bits: float  # the same where the base's own weights are trained too
     parameter_bits: int  # of a transmitted adapter parameter
     head_parameters: int
+
+
+class Tuning(StrEnum):
+    """Which parameters a method trains and sends. All methods train the head."""
+
+    LORA = "lora"  # low-rank adapters beside frozen weights
+    HEAD = "head"  # the head alone, on frozen features
+    FULL = "full"  # everything
+
+
+class Scaling(StrEnum):
+    """What the product of a rank-r adapter's factors is multiplied with."""
+
+    LORA = "lora"  # alpha / r (Hu et al. 2022)
+    RSLORA = "rslora"  # alpha / sqrt(r) (Kalajdzievski 2023)
+
+    def scale(self, alpha: float, rank: int) -> float:
+        return alpha / rank if self is Scaling.LORA else alpha / math.sqrt(rank)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRule:
+    """The one rule by which a task's adapters of all ranks are made, for every method."""
+
+    alpha: float
+    scaling: Scaling = Scaling.LORA
+    dropout: float = 0.0  # of an adapter's input
+    targets: tuple[str, ...] = ("query", "value")  # roles of the adapted layers (learning.backbone.ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a client trains, the same for every method."""
+
+    learning_rate: float
+    batch_size: int
+    optimiser: str = "adamw"  # or "sgd"
+    weight_decay: float = 0.01
+    clip_norm: float = math.inf  # the largest norm of a gradient
+    balanced: bool = False  # weight classes by the inverse of their frequency in the training pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +186,10 @@ class Task:
     task: str
     classes: int
     ranks: tuple[int, ...]  # the ranks a policy may choose from, ascending
-    alpha: float  # LoRA scale is alpha / rank
+    lora: LoraRule
+    recipe: Recipe
     local_epochs: int
-    batch_size: int
-    learning_rate: float
+    local_head: bool  # heads stay in their vehicles: neither sent nor averaged
     round_energy_j: float  # budget of one RSU round for this task: vehicles and RSU together
     charged: Architecture
 
@@ -159,6 +201,11 @@ class Shard:
     task: str
     train: IntArray
     test: IntArray  # the vehicle's own held-out samples, disjoint from `train`
+    seen_s: FloatArray  # when each of `train` came to be held, ascending; -inf: held from the start
+
+    def held(self, time_s: float) -> IntArray:
+        """The training samples that the vehicle holds at `time_s`."""
+        return self.train[: int(np.searchsorted(self.seen_s, time_s, side="right"))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +237,7 @@ class ClientView:
     residual_contact_s: float
     busy: bool
     tasks: tuple[str, ...]  # for which it holds data, among those the RSU hosts
-    samples: Mapping[str, int]
+    samples: Mapping[str, int]  # by task: training samples held now
     feasible_ranks: Mapping[str, tuple[int, ...]]  # by task: what fits into its memory
     last_loss: Mapping[str, float]  # by task: training loss at its last delivered update; absent if there was none
 
@@ -204,7 +251,7 @@ class TaskView:
     local_epochs: int
     energy_budget_j: float  # for this round
     price: float  # dual price of energy; 0 with every budget rule that there is so far
-    accuracy: float  # latest accuracy of the merged adapter on the task's held-out set, in [0, 1]
+    accuracy: float  # latest accuracy of the merged adapter on the task's validation samples, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +260,7 @@ class Assignment:
 
     vehicle: str
     task: str
-    rank: int
+    rank: int  # 0 where the method trains no adapters (`Tuning`)
     local_epochs: int
     bandwidth_down_hz: float
     bandwidth_up_hz: float
@@ -313,15 +360,25 @@ class LossReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
-    """A LoRA adapter and its task head, as arrays under the names of PEFT's state dict.
+    """What is trained of a task's model and sent: a LoRA adapter and the head, as arrays under PEFT's names.
 
     Each adapted layer L has `L.lora_A.weight` (rank, inputs) and `L.lora_B.weight` (outputs, rank); its update of the
-    frozen weight is `alpha / rank * B @ A`. Every other key belongs to the head, which is trained in full.
+    frozen weight is `scale * B @ A`. Every other key is trained in full: the head, and with `Tuning.FULL` all the rest.
     """
 
-    rank: int
+    rank: int  # 0 without adapted layers
     alpha: float
     tensors: Mapping[str, Float32Array]
+    scaling: Scaling = Scaling.LORA
+    tuning: Tuning = Tuning.LORA
+
+    @property
+    def scale(self) -> float:
+        return self.scaling.scale(self.alpha, self.rank)
+
+
+Head = Mapping[str, Float32Array]
+"""The part of an adapter's tensors that belongs to the head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -335,8 +392,8 @@ class TrainJob:
     adapter: Adapter
     samples: IntArray  # indices into the task's training pool
     epochs: int
-    batch_size: int
-    learning_rate: float
+    recipe: Recipe
+    dropout: float
     seed: int  # data order and dropout
 
 
@@ -357,8 +414,18 @@ class Metrics:
 
     samples: int
     accuracy: float
-    macro_f1: float
+    macro_f1: float  # mean F1 score of the classes: what accuracy hides where classes are unequal in number
     loss: float
+    calibration_error: float  # mean distance of confidence from accuracy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Quality on a task's held-out set as a whole, on the samples of each class, and on those of each district."""
+
+    overall: Metrics
+    by_class: Mapping[str, Metrics]  # accuracy is the class's recall, macro_f1 its F1 score
+    by_district: Mapping[int, Metrics]  # empty where the data name no districts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -457,7 +524,7 @@ class Aggregator(Protocol):
 class Trainer(Protocol):
     """Trains and evaluates adapters. A submitted job is owed only when its result is asked for."""
 
-    def initial(self, task: str, rank: int, seed: int) -> Adapter: ...
+    def initial(self, task: str, rank: int, seed: int, tuning: Tuning) -> Adapter: ...
 
     def submit(self, job: TrainJob) -> int: ...
 
@@ -467,12 +534,18 @@ class Trainer(Protocol):
         """The job's update is lost: its result will never be asked for."""
         ...
 
-    def evaluate(self, task: str, adapter: Adapter) -> Metrics:
-        """On the task's global held-out set."""
+    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
+        """On the task's global held-out set, which nobody may learn from."""
         ...
 
-    def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
-        """On each of the given sets of training-pool indices (vehicles' own held-out samples)."""
+    def validate(self, task: str, adapter: Adapter) -> Metrics:
+        """On the task's validation samples, which nobody trains on and policies may learn from."""
+        ...
+
+    def evaluate_shards(
+        self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
+    ) -> list[Metrics]:
+        """On each of the given sets of training-pool indices, each with its own head (None: the adapter's)."""
         ...
 
 
@@ -501,4 +574,6 @@ class World:
     merge_every_rounds: int
     refuse_over_budget: bool  # a plan estimated above budget is an error, instead of being recorded as an overrun
     evaluate_every_merges: int
-    evaluated_vehicles: tuple[str, ...]  # those on whose own held-out samples the final adapter is evaluated
+    evaluate_vehicles_every_merges: int | None  # None: after the last merge only
+    keep_adapters_every_merges: int | None  # None: the last only
+    evaluated_vehicles: tuple[str, ...]  # those on whose own held-out samples merged adapters are evaluated

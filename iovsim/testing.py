@@ -19,15 +19,19 @@ from iovsim.domain import (
     Aggregator,
     Contact,
     ContactEnd,
+    Evaluation,
     Float32Array,
     FloatArray,
+    Head,
     IntArray,
     JobEnd,
     JobStatus,
+    LoraRule,
     LossReason,
     Metrics,
     Policy,
     Radio,
+    Recipe,
     RoundOutcome,
     RoundPlan,
     RoundView,
@@ -35,6 +39,7 @@ from iovsim.domain import (
     Shard,
     Task,
     TrainJob,
+    Tuning,
     Update,
     Vehicle,
     World,
@@ -45,8 +50,13 @@ from iovsim.engine.admit import admit
 from iovsim.engine.ask import ask
 from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
+from iovsim.engine.state import Method
 from iovsim.errors import PolicyError
+from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
+from iovsim.learning.aggregate import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
+from iovsim.policies import StagedPolicy
+from iovsim.policies.budget import KeepBudgets
 from iovsim.radio.channel import Channel
 from iovsim.rng import seed_of, stream
 from iovsim.units import dbm_to_w, noise_w_per_hz
@@ -65,14 +75,14 @@ class FakeTrainer:
     waiting: dict[int, TrainJob] = field(default_factory=dict)
     submitted: int = 0
 
-    def initial(self, task: str, rank: int, seed: int) -> Adapter:
+    def initial(self, task: str, rank: int, seed: int, tuning: Tuning = Tuning.LORA) -> Adapter:
         tensors: dict[str, Float32Array] = {}
-        for name, (inputs, outputs) in LAYERS.items():
+        for name, (inputs, outputs) in LAYERS.items() if tuning is Tuning.LORA else ():
             rows = stream(seed, task, name).normal(size=(rank, inputs))
             tensors[f"{name}.lora_A.weight"] = rows.astype(np.float32)
             tensors[f"{name}.lora_B.weight"] = np.zeros((outputs, rank), dtype=np.float32)
-        tensors["head.weight"] = np.zeros((CLASSES, 6), dtype=np.float32)
-        return Adapter(rank, 16.0, tensors)
+        tensors[f"{HEAD}weight"] = np.zeros((CLASSES, 6), dtype=np.float32)
+        return Adapter(rank, 16.0, tensors, tuning=tuning)
 
     def submit(self, job: TrainJob) -> int:
         self.submitted += 1
@@ -85,24 +95,32 @@ class FakeTrainer:
         moved = {
             k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
         }
-        before = _loss(job.adapter)
+        before = _loss(head_of(job.adapter))
         adapter = replace(job.adapter, tensors=moved)
         return Update(adapter, len(job.samples), before, 0.9 * before, 1.0)
 
     def drop(self, handle: int) -> None:
         self.waiting.pop(handle, None)
 
-    def evaluate(self, task: str, adapter: Adapter) -> Metrics:
-        loss = _loss(adapter)
-        return Metrics(100, 1.0 - loss, 1.0 - loss, loss)
+    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
+        overall = self.validate(task, adapter)
+        halves = replace(overall, samples=50)
+        return Evaluation(overall, {"one": halves, "other": halves}, {0: halves, 1: halves})
 
-    def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
-        return [replace(self.evaluate(task, adapter), samples=len(s)) for s in shards]
+    def validate(self, task: str, adapter: Adapter) -> Metrics:
+        loss = _loss(head_of(adapter))
+        return Metrics(100, 1.0 - loss, 1.0 - loss, loss, 0.1)
+
+    def evaluate_shards(
+        self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
+    ) -> list[Metrics]:
+        losses = [_loss(head_of(adapter) if head is None else head) for head in heads]
+        return [Metrics(len(s), 1.0 - loss, 1.0 - loss, loss, 0.1) for s, loss in zip(shards, losses, strict=True)]
 
 
-def _loss(adapter: Adapter) -> float:
+def _loss(head: Head) -> float:
     """In (0, 1], falling as the head moves away from zero."""
-    return float(np.exp(-np.linalg.norm(adapter.tensors["head.weight"])))
+    return float(np.exp(-np.linalg.norm(head[f"{HEAD}weight"])))
 
 
 @dataclass(frozen=True)
@@ -124,11 +142,21 @@ class _Book:
 
 def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: float = 120.0) -> World:
     """A straight road, an RSU every 400 m, vehicles at constant speeds, one task, no files: built in milliseconds."""
-    task = Task("signs", CLASSES, (2, 4, 8), 16.0, 1, 16, 1e-3, 500.0, ARCHITECTURES["vit-base-patch16-224"])
+    task = Task(
+        task="signs",
+        classes=CLASSES,
+        ranks=(2, 4, 8),
+        lora=LoraRule(16.0),
+        recipe=Recipe(learning_rate=1e-3, batch_size=16),
+        local_epochs=1,
+        local_head=False,
+        round_energy_j=500.0,
+        charged=ARCHITECTURES["vit-base-patch16-224"],
+    )
     sites = tuple(Rsu(f"rsu{i}", 200.0 + 400.0 * i, 20.0, 5.0, 200.0, ("signs",)) for i in range(rsus))
     fleet = {f"v{i:02d}": stream(seed, "tiny world", i).uniform(5.0, 15.0) for i in range(vehicles)}
     contacts = _Book(tuple(_straight_contacts(fleet, sites, duration_s)))
-    tiers = sorted(TIERS)
+    tiers = ("agx-orin", "orin-nano", "orin-nx")
     rng = stream(seed, "tiny shards")
     return World(
         name="tiny",
@@ -141,7 +169,10 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         links=Channel().links(contacts, sites, seed),
         vehicles={
             v: Vehicle(
-                v, TIERS[tiers[i % len(tiers)]], 0, {"signs": Shard("signs", rng.permutation(64)[:48], np.arange(8))}
+                v,
+                TIERS[tiers[i % len(tiers)]],
+                0,
+                {"signs": Shard("signs", rng.permutation(64)[:48], np.arange(8), np.full(48, -np.inf))},
             )
             for i, v in enumerate(fleet)
         },
@@ -163,6 +194,8 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         merge_every_rounds=2,
         refuse_over_budget=False,
         evaluate_every_merges=1,
+        evaluate_vehicles_every_merges=None,
+        keep_adapters_every_merges=None,
         evaluated_vehicles=tuple(fleet),
     )
 
@@ -195,16 +228,19 @@ def _straight_contacts(fleet: Mapping[str, float], sites: Sequence[Rsu], duratio
 
 
 def tiny_views(seed: int = 0) -> Iterator[RoundView]:
-    """Views from tiny worlds: crowded, sparse, without any client, with a busy one, with next to no budget."""
+    """Views from tiny worlds: crowded, sparse, empty, one vehicle busy, one too small, next to no budget."""
+    method = Method(StagedPolicy(()), SvdAggregator(), KeepBudgets(), HeadingForecast())
     for vehicles, budget_j in ((8, 500.0), (1, 500.0), (0, 500.0), (40, 100.0), (8, 1e-3)):
         world = tiny_world(seed, vehicles=vehicles)
-        world = replace(world, tasks=tuple(replace(t, round_energy_j=budget_j) for t in world.tasks))
+        small = {v: replace(x, device=TIERS["telematics"]) for v, x in world.vehicles.items() if v == "v03"}
+        tasks = tuple(replace(t, round_energy_j=budget_j) for t in world.tasks)
+        world = replace(world, tasks=tasks, vehicles={**world.vehicles, **small})
         state = initial_state(world, FakeTrainer())
         state.busy.add("v00")
         for number in range(3):
             for rsu in world.rsus:
                 start_s = world.start_s + number * world.round_period_s
-                yield observe(world, HeadingForecast(), state, rsu, number, start_s)[0]
+                yield observe(world, method, state, rsu, number, start_s)[0]
 
 
 def check_policy(make: Callable[[], Policy]) -> None:
@@ -264,15 +300,8 @@ def _with_a_of(source: Adapter, adapter: Adapter) -> Adapter:
 
 
 def effective_update(adapter: Adapter) -> dict[str, FloatArray]:
-    """`alpha / rank * B @ A` by layer, in float64: what the adapter adds to each frozen weight."""
-    stems = sorted(k.removesuffix(".lora_A.weight") for k in adapter.tensors if k.endswith(".lora_A.weight"))
-    scale = adapter.alpha / adapter.rank
-    return {
-        s: scale
-        * adapter.tensors[f"{s}.lora_B.weight"].astype(np.float64)
-        @ adapter.tensors[f"{s}.lora_A.weight"].astype(np.float64)
-        for s in stems
-    }
+    """`scale * B @ A` by layer, in float64: what the adapter adds to each frozen weight."""
+    return {layer: left @ right for layer in adapted_layers(adapter) for left, right in [factors(adapter, layer)]}
 
 
 def _all_lost(view: RoundView, plan: RoundPlan) -> RoundOutcome:
@@ -285,7 +314,8 @@ def _all_lost(view: RoundView, plan: RoundPlan) -> RoundOutcome:
 
 def _job(adapter: Adapter, number: int) -> TrainJob:
     samples = np.arange(8 * (number + 1))
-    return TrainJob("signs", f"v{number}", 0, "rsu0", adapter, samples, 1, 8, 1e-3, seed_of(0, "check", number))
+    recipe = Recipe(learning_rate=1e-3, batch_size=8)
+    return TrainJob("signs", f"v{number}", 0, "rsu0", adapter, samples, 1, recipe, 0.0, seed_of(0, "check", number))
 
 
 def _expect_close(found: Adapter, expected: Adapter, rule: str) -> None:

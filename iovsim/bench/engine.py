@@ -34,7 +34,8 @@ def _job_ms(policy: str) -> float:
 
         def run() -> None:
             nonlocal jobs
-            jobs = simulate(Setting(world, method, FakeTrainer(), recorder), lambda done: None).jobs
+            setting = Setting(world, method, FakeTrainer(), recorder, lambda task, name, adapter: None)
+            jobs = simulate(setting, lambda done: None).jobs
             recorder.finish()
 
         seconds = cpu_s(run)

@@ -1,4 +1,4 @@
-"""`show`, `check`, `policies` and `columns`: what a run, a scenario, or the program itself holds."""
+"""`show`, `check`, `policies`, `columns` and `metrics`: what a run, a scenario, or the program itself holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from iovsim.cli.progress import wide_console
@@ -21,17 +20,19 @@ def register(app: typer.Typer) -> None:
     app.command("check")(check)
     app.command("policies")(policies)
     app.command("columns")(columns)
+    app.command("metrics")(metrics)
 
 
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Show what a run is and how it ended: manifest and, if it is complete, key figures, jobs by status, tables."""
+    """Show what a run is and how it ended: manifest and, if it is complete, data, key figures, jobs, tables."""
     from iovsim.cli.tables import print_manifest, print_run
     from iovsim.results import RunStatus, open_run, read_manifest
 
     manifest = read_manifest(run)
-    print_manifest(Console(), run, manifest)
+    console = wide_console()
+    print_manifest(console, run, manifest)
     if manifest.status is RunStatus.COMPLETE:
-        print_run(Console(), open_run(run))
+        print_run(console, open_run(run))
 
 
 def check(
@@ -77,3 +78,11 @@ def columns(name: Annotated[str | None, typer.Argument(metavar="TABLE", help="On
             for column in table.columns:
                 shown.add_row(column.name, str(column.type), column.unit, column.meaning)
             console.print(shown)
+
+
+def metrics() -> None:
+    """List the numbers by which `compare` compares runs, each with its unit and meaning."""
+    from iovsim.cli.tables import print_metrics
+    from iovsim.results.metrics import DEFAULT
+
+    print_metrics(wide_console(), DEFAULT)

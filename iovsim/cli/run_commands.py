@@ -11,7 +11,7 @@ from rich.console import Console
 
 from iovsim.cli.progress import shown, wide_console
 from iovsim.config import Scenario, load_policy, load_scenario
-from iovsim.errors import ScenarioError, near_match
+from iovsim.errors import ResultsError, ScenarioError, near_match
 from iovsim.paths import cache_dir, shared_dir
 
 ScenarioArgument = Annotated[
@@ -74,18 +74,32 @@ def compare(
     common_seeds: Annotated[
         bool, typer.Option("--common-seeds", help="Leave out seeds not all policies have.")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write the full table to this file.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", "-m", help="Show this metric (see 'iovsim metrics'); may be repeated."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show all metrics.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Also write all metrics, unrounded, to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write what is shown to this file.")] = None,
 ) -> None:
     """Compare policies seed by seed: means and paired differences with 95 % intervals. Refuses different worlds."""
+    from iovsim.results import METRICS, find_runs
     from iovsim.results import compare as compare_runs
-    from iovsim.results import find_runs
+    from iovsim.results.files import write_whole
+    from iovsim.results.metrics import DEFAULT, check_names
 
+    if every and metric:
+        raise ResultsError("compare: --all and --metric exclude each other; give one of them.")
+    check_names(metric or ())
     result = compare_runs(find_runs(runs), baseline, common_seeds)
     if csv is not None:
         result.to_csv(csv)
+    shown_part = result.only(tuple(METRICS) if every else metric or DEFAULT)
+    if markdown is not None:
+        write_whole(markdown, shown_part.to_markdown().encode())
     from iovsim.cli.tables import print_comparison
 
-    print_comparison(wide_console(), result)
+    print_comparison(wide_console(), shown_part)
 
 
 def figures(

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from iovsim.results import Comparison, Manifest, Run, metrics
-from iovsim.results.intervals import Interval, interval, rounded
+from iovsim.results import METRICS, Comparison, Manifest, Run, data_statistics, metrics
+from iovsim.results.compare import Row
+from iovsim.results.intervals import interval, rounded
 
-ARROWS = {"higher": "↑", "lower": "↓"}
+NAME_COLUMNS, CELL_COLUMNS = 26, 20
+"""Characters that a metric's name and a value with its interval take at least."""
 
 
 def print_comparison(console: Console, result: Comparison) -> None:
-    """One line a metric and policy: mean and paired difference, each with its 95 % interval."""
-    title = (
-        f"world '{result.world}', seeds {', '.join(map(str, result.seeds))}; difference = policy - {result.baseline}"
-    )
-    table = Table("metric", "policy", "mean ± 95 %", "difference ± 95 %", title=title, title_justify="left")
-    metric = ""
-    for row in result.rows:
-        name = f"{row.metric.name}{f' ({row.task})' if row.task else ''}"
-        unit = "" if row.metric.unit == "1" else f" [{row.metric.unit}]"
-        heading = f"{name}{unit} {ARROWS[row.metric.better]}" if name != metric else ""
-        if heading and metric:
+    """A section a task and one for the whole run: a line a metric, a column a policy, differences below the values.
+
+    Policies that do not fit side by side follow in further tables.
+    """
+    beside = max((console.width - NAME_COLUMNS) // CELL_COLUMNS, 1)
+    for first in range(0, len(result.policies), beside):
+        policies = result.policies[first : first + beside]
+        names = [f"{escape(p)}{' (baseline)' if p == result.baseline else ''}" for p in policies]
+        table = Table("metric", *names, title=_title(result), title_justify="left")
+        for task, metric_rows in result.sections():
             table.add_section()
-        metric = name
-        difference = "baseline" if row.policy == result.baseline else rounded(row.difference, signed=True)
-        table.add_row(escape(heading), row.policy, rounded(row.value), _marked(difference, row.difference))
+            table.add_row(f"[bold]{escape(f'task {task}') if task else 'whole run'}[/]")
+            for metric, rows in metric_rows:
+                cells = [_cell(result, row) for row in rows[first : first + beside]]
+                table.add_row(f"  {escape(metric.heading)}", *cells)
+        console.print(table)
+    for note in (*result.notes, "Bold: the interval of the difference leaves out zero."):
+        console.print(f"[dim]{escape(note)}[/]", highlight=False)
+
+
+def print_metrics(console: Console, default: Sequence[str]) -> None:
+    """Every metric with its unit and meaning, and whether a comparison shows it unless asked."""
+    table = Table("metric", "unit", "better", "by default", "meaning", title="metrics", title_justify="left")
+    for metric in METRICS.values():
+        unit = "" if metric.unit == "1" else metric.unit
+        table.add_row(metric.name, unit, metric.better, "yes" if metric.name in default else "", metric.meaning)
     console.print(table)
-    console.print("[dim]↑ higher is better, ↓ lower is better; bold: the interval leaves out zero.[/]", highlight=False)
-    for note in result.notes:
-        console.print(f"[dim]{note}[/]", highlight=False)
 
 
 def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
@@ -56,14 +69,9 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
 
 
 def print_run(console: Console, run: Run) -> None:
-    """A complete run's key figures, its jobs by status, and the rows of its tables."""
-    figures = Table("metric", "value", title="key figures", title_justify="left")
-    for value in metrics(run):
-        name = f"{value.metric.name}{f' ({value.task})' if value.task else ''}"
-        unit = "" if value.metric.unit == "1" else f" {value.metric.unit}"
-        known = interval([value.value]) if value.value is not None else None
-        figures.add_row(name, f"{known.mean:.4g}{unit}" if known else "none")
-    console.print(figures)
+    """A complete run's data, its key figures, its jobs by status, and the rows of its tables."""
+    _print_data(console, run)
+    _print_key_figures(console, run)
     outcomes = Table("status", "reason", "jobs", title="jobs", title_justify="left")
     counted = run.table("jobs").groupby(["status", "reason"], as_index=False).size()
     for status, reason, jobs in counted.itertuples(index=False):
@@ -73,6 +81,28 @@ def print_run(console: Console, run: Run) -> None:
     for name, file in sorted(run.manifest.tables.items()):
         tables.add_row(name, str(file.rows))
     console.print(tables)
+
+
+def print_centralised(console: Console, rows: pd.DataFrame) -> None:
+    """A line a task, tuning and rank: the held-out figures after training, mean over seeds with 95 % interval."""
+    after = rows[rows["epoch"] > 0]
+    columns = ("accuracy", "macro_f1", "loss", "calibration_error")
+    table = Table(
+        "task",
+        "tuning",
+        "rank",
+        "steps",
+        "seeds",
+        *(c.replace("_", " ") for c in columns),
+        title="held-out set",
+        title_justify="left",
+    )
+    for _, mine in after.groupby(["task", "tuning", "rank"], sort=False):
+        first = mine.iloc[0]
+        cells = [rounded(interval(mine[c].tolist()), len(mine)) for c in columns]
+        what = (str(first["task"]), str(first["tuning"]), str(first["rank"] or ""), str(first["steps"]))
+        table.add_row(*map(escape, what), str(len(mine)), *cells)
+    console.print(table)
 
 
 def print_kinds(console: Console, groups: Mapping[str, Mapping[str, Callable[..., object]]]) -> None:
@@ -87,8 +117,61 @@ def print_kinds(console: Console, groups: Mapping[str, Mapping[str, Callable[...
     console.print(table)
 
 
-def _marked(text: str, difference: Interval | None) -> str:
-    """Bold where the interval leaves out zero."""
-    if difference is None or difference.half is None or abs(difference.mean) <= difference.half:
-        return text
-    return f"[bold]{text}[/]"
+def _print_data(console: Console, run: Run) -> None:
+    """A column a task: its pool, and what the vehicles hold of it."""
+    statistics = data_statistics(run)
+    table = Table("samples", *map(escape, statistics["task"]), title="data", title_justify="left")
+    lines: dict[str, Callable[[Any], str]] = {
+        "train / validation / test": lambda t: f"{t.train} / {t.validation} / {t.test}",
+        "classes": lambda t: f"{t.classes}",
+        "largest class, test part": lambda t: _percent(t.majority_share),
+        "vehicles that hold data": lambda t: f"{t.vehicles}",
+        "samples each, min / med / max": lambda t: _three(t.samples_min, t.samples_median, t.samples_max),
+        "classes each, min / med / max": lambda t: _three(t.classes_min, t.classes_median, t.classes_max),
+        "largest class, vehicles": lambda t: _percent(t.held_majority_share),
+        "samples arrive": lambda t: "before the start" if math.isnan(t.until_s) else f"until {t.until_s:.0f} s",
+    }
+    for name, text in lines.items():
+        table.add_row(name, *(text(task) for task in statistics.itertuples()))
+    console.print(table)
+
+
+def _print_key_figures(console: Console, run: Run) -> None:
+    """A line a metric, a column a task and one for the whole run."""
+    found = {(value.metric.name, value.task): value.value for value in metrics(run)}
+    tasks = sorted(run.manifest.charge_as)
+    table = Table("metric", *map(escape, tasks), "whole run", title="key figures", title_justify="left")
+    for metric in METRICS.values():
+        cells = [_plain(found[metric.name, t]) if (metric.name, t) in found else "" for t in (*tasks, "")]
+        table.add_row(escape(metric.heading), *cells)
+    console.print(table)
+
+
+def _title(result: Comparison) -> str:
+    seeds = f"seed{'s' if len(result.seeds) > 1 else ''} {', '.join(map(str, result.seeds))}"
+    value = "mean ± 95 %" if len(result.seeds) > 1 else "value"
+    return f"world '{escape(result.world)}', {seeds}; {value}, below it Δ to {escape(result.baseline)}"
+
+
+def _cell(result: Comparison, row: Row) -> str:
+    """Value above difference; the difference bold where its interval leaves out zero."""
+    value, change = result.cell(row)
+    if not change:
+        return value
+    found = row.difference
+    clear = found is not None and found.half is not None and abs(found.mean) > found.half
+    return f"{value}\n{'[bold]' if clear else '[dim]'}Δ {change}[/]"
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+
+
+def _percent(share: float) -> str:
+    return "not known" if math.isnan(share) else f"{share:.0%}"
+
+
+def _three(low: float, middle: float, high: float) -> str:
+    return "none" if math.isnan(low) else f"{low:.0f} / {middle:g} / {high:.0f}"

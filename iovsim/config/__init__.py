@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from iovsim.config.model import Kind
 from iovsim.config.policy import PolicyFile, builtin_policies, load_policy, policy_from
-from iovsim.config.scenario import (
+from iovsim.config.scenario import Scenario, SiteSection, load_scenario, scenario_from
+from iovsim.config.tasks import (
+    BackboneSection,
+    BuiltinData,
+    DataSection,
+    DatasetData,
     FolderData,
+    HubSection,
+    MinilmSection,
+    ModelFolderSection,
     NpzData,
-    Scenario,
-    SignsData,
-    SiteSection,
+    RoadVitSection,
+    ShardsSection,
     TaskSection,
-    load_scenario,
-    scenario_from,
+    TsvData,
 )
 
 __all__ = [
+    "BackboneSection",
+    "BuiltinData",
+    "DataSection",
+    "DatasetData",
     "FolderData",
+    "HubSection",
     "Kind",
+    "MinilmSection",
+    "ModelFolderSection",
     "NpzData",
     "PolicyFile",
+    "RoadVitSection",
     "Scenario",
-    "SignsData",
+    "ShardsSection",
     "SiteSection",
     "TaskSection",
+    "TsvData",
     "builtin_policies",
     "load_policy",
     "load_scenario",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from iovsim.config.model import Kind, Model, read_toml, validate
-from iovsim.config.scenario import Name
+from iovsim.config.numbers import Name
 from iovsim.errors import ScenarioError, near_match
 from iovsim.paths import shared_dir
 
@@ -14,7 +14,9 @@ from iovsim.paths import shared_dir
 class PolicyFile(Model):
     """A method to compare: who trains and how (`policy`), how updates are joined, and what it may know of the future.
 
-    `forecast = "oracle"` gives the policy the true end of each contact; it stands in the manifest and in every table.
+    `tuning` says what is trained and sent: adapters and head, the head alone, or everything; without adapters every
+    rank is 0. `forecast = "oracle"` gives the policy the true end of each contact; it stands in the manifest and in
+    every table.
     """
 
     name: Name
@@ -23,6 +25,7 @@ class PolicyFile(Model):
     aggregator: Kind = Kind(kind="svd")
     budget: Kind = Kind(kind="keep")
     forecast: Kind = Kind(kind="heading")
+    tuning: Literal["lora", "head", "full"] = "lora"
 
 
 def load_policy(name_or_path: str) -> PolicyFile:

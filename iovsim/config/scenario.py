@@ -5,19 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from iovsim.config.model import Kind, Model, read_toml, validate
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Part = Annotated[float, Field(gt=0, le=1)]
-Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
-Power = Annotated[float, Field(ge=-60, le=90)]
-Gain = Annotated[float, Field(ge=-30, le=60)]
-Rank = Annotated[int, Field(ge=1, le=1024)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+from iovsim.config.numbers import Count, Gain, Name, NotNegative, Part, Positive, Power, Seconds
+from iovsim.config.tasks import TaskSection
+from iovsim.errors import near_match
 
 
 class Time(Model):
@@ -125,57 +118,13 @@ class Districts(Model):
 
 
 class Devices(Model):
-    """The device tier of each vehicle, drawn by name with these shares (any positive weights)."""
+    """The device tier of each vehicle, drawn by name with these shares (any positive weights).
+
+    `memory_share` is what training may take of a device's memory; the rest holds the system and the driving functions.
+    """
 
     tiers: dict[str, Positive] = Field(default={"orin-nano": 0.5, "orin-nx": 0.3, "agx-orin": 0.2}, min_length=1)
-
-
-class SignsData(Model):
-    """Built-in perception data: procedurally rendered road signs, 43 classes."""
-
-    kind: Literal["signs"] = "signs"
-    train: Count = 6000
-    test: Count = 860
-
-
-class NpzData(Model):
-    """Images and labels of a `.npz` file (relative to the scenario file)."""
-
-    kind: Literal["npz"]
-    path: Path
-
-
-class FolderData(Model):
-    """Images in one folder a class (relative to the scenario file)."""
-
-    kind: Literal["folder"]
-    path: Path
-
-
-class TaskSection(Model):
-    """One federated fine-tuning problem."""
-
-    name: Name
-    data: SignsData | NpzData | FolderData = Field(default=SignsData(), discriminator="kind")
-    backbone: Literal["roadvit"] = "roadvit"
-    charge_as: str = "vit-base-patch16-224"
-    ranks: tuple[Rank, ...] = Field(default=(4, 8, 16, 32), min_length=1)
-    alpha: Positive = 16.0
-    local_epochs: Count = 1
-    batch_size: Count = 16
-    learning_rate: Part = 2e-3
-    samples_per_vehicle: Annotated[int, Field(ge=2)] = 64
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    dirichlet_alpha: Positive = 0.5
-    vehicle_share: Part = 1.0
-    round_energy_j: Positive
-
-    @field_validator("ranks")
-    @classmethod
-    def _ascending(cls, ranks: tuple[int, ...]) -> tuple[int, ...]:
-        if list(ranks) != sorted(set(ranks)):
-            raise ValueError("ranks must ascend without repeats, for example [4, 8, 16]")
-        return ranks
+    memory_share: Part = 0.75
 
 
 class Rounds(Model):
@@ -198,17 +147,26 @@ class Rounds(Model):
 
 
 class Evaluation(Model):
-    """How often the merged adapter is evaluated on the held-out set (always at the start and at the end).
+    """What is measured how often, counted in merges; the start and the end are always measured.
 
-    At the end it is also evaluated on the own held-out samples of `vehicles` vehicles, the same for every policy.
+    `every_merges`: the merged adapter on the global held-out set, as a whole, by class and by district.
+    `vehicles_every_merges`: on the own held-out samples of `vehicles` vehicles, the same for every policy; left out, at
+    the end only. `adapters_every_merges`: keep the merged adapter; left out, the last only. `validation_share`: the
+    part of each task's training pool, at most 500 samples, that no vehicle holds and whose accuracy policies may see.
     """
 
     every_merges: Count = 1
     vehicles: Count = 60
+    vehicles_every_merges: Count | None = None
+    adapters_every_merges: Count | None = None
+    validation_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
 
 
 class Scenario(Model):
-    """A whole world file, checked. Relative paths in it start at the file's own folder."""
+    """A whole world file, checked. Relative paths in it start at the file's own folder.
+
+    `sensors` gives the share of the vehicles that carry each sensor; a task without one is open to all vehicles.
+    """
 
     name: Name
     title: str = ""
@@ -219,6 +177,7 @@ class Scenario(Model):
     radio: RadioSection = RadioSection()
     devices: Devices = Devices()
     districts: Districts = Districts()
+    sensors: dict[str, Part] = Field(default={})
     tasks: tuple[TaskSection, ...] = Field(min_length=1)
     rounds: Rounds = Rounds()
     evaluation: Evaluation = Evaluation()
@@ -229,6 +188,13 @@ class Scenario(Model):
         names = [t.name for t in self.tasks]
         if len(set(names)) != len(names):
             raise ValueError("two tasks have the same name; names must differ")
+        for task_section in self.tasks:
+            sensor = task_section.sensor
+            if sensor is not None and sensor not in self.sensors:
+                raise ValueError(
+                    f"task {task_section.name!r} needs the sensor {sensor!r}; "
+                    + (near_match(sensor, self.sensors) if self.sensors else "add [sensors] with its share of vehicles")
+                )
         for site in self.rsus.sites:
             for task in site.tasks or ():
                 if task not in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iovsim.domain import Adapter, TaskView, Update
 from iovsim.engine.observe import task_view
-from iovsim.engine.records import record_evaluation, record_merge, record_vehicle_evaluations
+from iovsim.engine.records import record_evaluation, record_merge, record_validation, record_vehicle_evaluations
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.errors import PolicyError
 
@@ -28,21 +28,25 @@ def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
         record_merge(setting, state, time_s, task.task, contributions)
         if due:
             evaluate(setting, state, time_s, task.task)
-        if last:
-            record_vehicle_evaluations(setting, state, time_s, task.task)
+        if last or _is_due(state.merges, setting.world.evaluate_vehicles_every_merges):
+            record_vehicle_evaluations(setting, state, time_s, task)
+        if last or _is_due(state.merges, setting.world.keep_adapters_every_merges):
+            name = "final" if last else f"merge-{state.merges:04d}"
+            setting.keep_adapter(task.task, name, state.merged[task.task])
     redistribute_budgets(setting, state)
 
 
 def evaluate(setting: Setting, state: State, time_s: float, task: str) -> None:
-    """Measures the merged adapter on the task's held-out samples; policies see the accuracy from now on."""
-    metrics = setting.trainer.evaluate(task, state.merged[task])
-    state.accuracy[task] = metrics.accuracy
-    record_evaluation(setting, state, time_s, task, metrics)
+    """Measures the merged adapter on held-out samples, for the record, and on validation samples, for policies."""
+    record_evaluation(setting, state, time_s, task, setting.trainer.evaluate(task, state.merged[task]))
+    validation = setting.trainer.validate(task, state.merged[task])
+    record_validation(setting, state, time_s, task, validation)
+    state.accuracy[task] = validation.accuracy
 
 
 def redistribute_budgets(setting: Setting, state: State) -> None:
     """Lets the method move energy budget between tasks. Raises `PolicyError` unless tasks and sum stay the same."""
-    views: list[TaskView] = [task_view(state, t) for t in setting.world.tasks]
+    views: list[TaskView] = [task_view(state, t, setting.method.tuning) for t in setting.world.tasks]
     budgets = dict(setting.method.budget.redistribute(views))
     if budgets.keys() != state.budget_j.keys():
         raise PolicyError(
@@ -55,6 +59,10 @@ def redistribute_budgets(setting: Setting, state: State) -> None:
             f"with the sum {after_j:.6g} J."
         )
     state.budget_j = budgets
+
+
+def _is_due(merge: int, every: int | None) -> bool:
+    return every is not None and merge % every == 0
 
 
 def _take_contributions(setting: Setting, state: State, task: str) -> dict[str, Contribution]:

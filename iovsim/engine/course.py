@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iovsim.domain import Assignment, PhaseEnd, PhaseKind
-from iovsim.energy.compute import adapter_bits, train_flops, train_j, train_s
+from iovsim.energy.compute import train_flops, train_j, train_s
 from iovsim.energy.radio_energy import downlink_j, uplink_j, waiting_j
-from iovsim.engine.terms import Terms, downlink_bps, uplink_bps
+from iovsim.engine.terms import Terms, downlink_bps, sent_bits, uplink_bps
 from iovsim.radio.transfer import transfer
 
 Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
@@ -19,7 +19,7 @@ Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
 def downlink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """The adapter goes down at the assigned rank."""
     rate = downlink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = adapter_bits(terms.task.charged, assignment.rank)
+    bits = sent_bits(terms, assignment.rank)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = downlink_j(terms.device, terms.radio, assignment.bandwidth_down_hz, sent.end_s - start_s)
     return PhaseEnd(PhaseKind.DOWNLINK, start_s, sent.end_s, sent.completed, sent.bits, vehicle_j, rsu_j)
@@ -27,8 +27,8 @@ def downlink(terms: Terms, assignment: Assignment, start_s: float, limit_s: floa
 
 def compute(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """Local training: FLOPs of the charged architecture over the device's effective speed."""
-    samples = assignment.local_epochs * len(terms.shard.train)
-    needed_s = train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples))
+    samples = assignment.local_epochs * len(terms.samples)
+    needed_s = train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples, terms.tuning))
     end_s = min(start_s + needed_s, limit_s)
     completed = start_s + needed_s <= limit_s
     spent_j = train_j(terms.device, end_s - start_s)
@@ -38,7 +38,7 @@ def compute(terms: Terms, assignment: Assignment, start_s: float, limit_s: float
 def uplink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """The trained adapter goes up."""
     rate = uplink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = adapter_bits(terms.task.charged, assignment.rank)
+    bits = sent_bits(terms, assignment.rank)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = uplink_j(
         terms.device, terms.radio, assignment.bandwidth_up_hz, assignment.power_w, sent.end_s - start_s

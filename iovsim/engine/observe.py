@@ -6,28 +6,28 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from iovsim.domain import Assignment, ClientView, Contact, Estimate, Forecast, RoundView, Rsu, Task, TaskView, World
+from iovsim.domain import Assignment, ClientView, Contact, Estimate, RoundView, Rsu, Task, TaskView, Tuning, World
 from iovsim.energy.compute import feasible_ranks
 from iovsim.engine.estimate import estimate
-from iovsim.engine.state import State
-from iovsim.engine.terms import Terms, mean_gain_at, terms_of
+from iovsim.engine.state import Method, State
+from iovsim.engine.terms import Terms, mean_gain_at, ranks_of, terms_of
 from iovsim.errors import PolicyError
 from iovsim.rng import stream
 
 
 def observe(
-    world: World, forecast: Forecast, state: State, rsu: Rsu, number: int, start_s: float
+    world: World, method: Method, state: State, rsu: Rsu, number: int, start_s: float
 ) -> tuple[RoundView, dict[str, Contact]]:
     """The policy's view of `rsu` at `start_s`, and the contacts behind its clients (which the policy never sees)."""
     tasks = [t for t in world.tasks if t.task in rsu.tasks]
     contacts = {c.vehicle: c for c in world.contacts.active(rsu.rsu, start_s)}
     terms = {
-        (v, t.task): terms_of(world, c, t)
+        (v, t.task): terms_of(world, c, t, method.tuning, start_s)
         for v, c in contacts.items()
         for t in tasks
-        if t.task in world.vehicles[v].shards
+        if t.task in world.vehicles[v].shards and len(world.vehicles[v].shards[t.task].held(start_s))
     }
-    views = (_client(world, forecast, state, rsu, c, tasks, terms, start_s) for c in contacts.values())
+    views = (_client(world, method, state, rsu, c, tasks, terms, start_s) for c in contacts.values())
     view = RoundView(
         rsu=rsu.rsu,
         round=number,
@@ -36,7 +36,7 @@ def observe(
         bandwidth_up_hz=world.radio.bandwidth_up_hz,
         bandwidth_down_hz=world.radio.bandwidth_down_hz,
         max_power_w=world.radio.vehicle_power_w,
-        tasks=tuple(task_view(state, t) for t in tasks),
+        tasks=tuple(task_view(state, t, method.tuning) for t in tasks),
         clients=tuple(c for c in views if c.tasks),
         rng=stream(world.seed, "policy", rsu.rsu, number),
         estimate=_estimator(terms, start_s),
@@ -44,11 +44,11 @@ def observe(
     return view, contacts
 
 
-def task_view(state: State, task: Task) -> TaskView:
+def task_view(state: State, task: Task, tuning: Tuning) -> TaskView:
     """What a policy may know of a task."""
     return TaskView(
         task=task.task,
-        ranks=task.ranks,
+        ranks=ranks_of(task, tuning),
         local_epochs=task.local_epochs,
         energy_budget_j=state.budget_j[task.task],
         price=0.0,
@@ -58,7 +58,7 @@ def task_view(state: State, task: Task) -> TaskView:
 
 def _client(
     world: World,
-    forecast: Forecast,
+    method: Method,
     state: State,
     rsu: Rsu,
     contact: Contact,
@@ -67,7 +67,7 @@ def _client(
     time_s: float,
 ) -> ClientView:
     vehicle = world.vehicles[contact.vehicle]
-    own = [t for t in tasks if t.task in vehicle.shards]
+    own = [t for t in tasks if (contact.vehicle, t.task) in terms]
     link = world.links.link(contact.contact)
     x_m = float(np.interp(time_s, contact.time_s, contact.x_m))
     y_m = float(np.interp(time_s, contact.time_s, contact.y_m))
@@ -76,11 +76,16 @@ def _client(
         tier=vehicle.device.tier,
         distance_m=float(np.hypot(x_m - rsu.x_m, y_m - rsu.y_m)),
         mean_gain=mean_gain_at(link, time_s),
-        residual_contact_s=forecast.residual_s(contact, rsu, time_s),
+        residual_contact_s=method.forecast.residual_s(contact, rsu, time_s),
         busy=contact.vehicle in state.busy,
         tasks=tuple(t.task for t in own),
-        samples={t.task: len(vehicle.shards[t.task].train) for t in own},
-        feasible_ranks={t.task: feasible_ranks(t.charged, vehicle.device, t.ranks, t.batch_size) for t in own},
+        samples={t.task: len(terms[contact.vehicle, t.task].samples) for t in own},
+        feasible_ranks={
+            t.task: feasible_ranks(
+                t.charged, vehicle.device, ranks_of(t, method.tuning), t.recipe.batch_size, method.tuning
+            )
+            for t in own
+        },
         last_loss={
             t.task: state.last_loss[contact.vehicle, t.task]
             for t in own

@@ -6,7 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from iovsim.domain import ARRIVED, Contact, JobEnd, JobStatus, Metrics, PhaseEnd, PhaseKind, RoundOutcome
+from iovsim.domain import (
+    ARRIVED,
+    Contact,
+    Evaluation,
+    JobEnd,
+    JobStatus,
+    Metrics,
+    PhaseEnd,
+    PhaseKind,
+    RoundOutcome,
+    Task,
+)
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregate import stable_rank
 
@@ -115,20 +126,29 @@ def record_merge(
     )
 
 
-def record_evaluation(setting: Setting, state: State, time_s: float, task: str, metrics: Metrics) -> None:
+def record_evaluation(setting: Setting, state: State, time_s: float, task: str, evaluation: Evaluation) -> None:
     """The merged adapter on the task's held-out samples."""
-    _record_metrics(setting, state, time_s, task, "global", "", metrics)
+    _record_metrics(setting, state, time_s, task, "global", "", evaluation.overall)
+    for name, metrics in evaluation.by_class.items():
+        _record_metrics(setting, state, time_s, task, "class", name, metrics)
+    for district, metrics in evaluation.by_district.items():
+        _record_metrics(setting, state, time_s, task, "district", str(district), metrics)
 
 
-def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, task: str) -> None:
-    """The merged adapter on the own held-out samples of the world's evaluated vehicles."""
-    world = setting.world
-    vehicles = [v for v in world.evaluated_vehicles if task in world.vehicles[v].shards]
-    shards = [world.vehicles[v].shards[task].test for v in vehicles]
-    for vehicle, metrics in zip(
-        vehicles, setting.trainer.evaluate_shards(task, state.merged[task], shards), strict=True
-    ):
-        _record_metrics(setting, state, time_s, task, "vehicle", vehicle, metrics)
+def record_validation(setting: Setting, state: State, time_s: float, task: str, metrics: Metrics) -> None:
+    """The merged adapter on the task's validation samples."""
+    _record_metrics(setting, state, time_s, task, "validation", "", metrics)
+
+
+def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, task: Task) -> None:
+    """The merged adapter on the own held-out samples of the world's evaluated vehicles, with local heads their own."""
+    world, name = setting.world, task.task
+    vehicles = [v for v in world.evaluated_vehicles if name in world.vehicles[v].shards]
+    shards = [world.vehicles[v].shards[name].test for v in vehicles]
+    heads = [state.head(v, name) if task.local_head else None for v in vehicles]
+    found = setting.trainer.evaluate_shards(name, state.merged[name], shards, heads)
+    for vehicle, metrics in zip(vehicles, found, strict=True):
+        _record_metrics(setting, state, time_s, name, "vehicle", vehicle, metrics)
 
 
 def record_ledger(setting: Setting, state: State) -> None:
@@ -137,7 +157,7 @@ def record_ledger(setting: Setting, state: State) -> None:
 
 
 def _record_metrics(
-    setting: Setting, state: State, time_s: float, task: str, scope: str, vehicle: str, metrics: Metrics
+    setting: Setting, state: State, time_s: float, task: str, scope: str, subject: str, metrics: Metrics
 ) -> None:
     setting.recorder.add(
         "evaluations",
@@ -145,11 +165,12 @@ def _record_metrics(
         merge=state.merges,
         scope=scope,
         task=task,
-        vehicle=vehicle,
+        subject=subject,
         samples=metrics.samples,
         accuracy=metrics.accuracy,
         macro_f1=metrics.macro_f1,
         loss=metrics.loss,
+        calibration_error=metrics.calibration_error,
     )
 
 

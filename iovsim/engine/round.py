@@ -31,6 +31,7 @@ from iovsim.engine.observe import observe
 from iovsim.engine.records import record_round
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.engine.terms import Terms, terms_of
+from iovsim.learning.adapter import head_of, with_head
 from iovsim.rng import seed_of
 
 
@@ -38,7 +39,7 @@ def run_round(
     env: simpy.Environment, setting: Setting, state: State, rsu: Rsu, number: int, start_s: float
 ) -> Generator[simpy.Event, object, None]:
     """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
-    view, contacts = observe(setting.world, setting.method.forecast, state, rsu, number, start_s)
+    view, contacts = observe(setting.world, setting.method, state, rsu, number, start_s)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
     served = yield from _serve_all(env, setting, state, view, plan, contacts)
@@ -64,8 +65,11 @@ def _serve_all(
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
-        terms = terms_of(setting.world, contacts[vehicle], tasks[assignment.task])
-        training = _train_job(setting.world, view, assignment, terms, starts[assignment.task, assignment.rank])
+        terms = terms_of(setting.world, contacts[vehicle], tasks[assignment.task], setting.method.tuning, view.start_s)
+        start = starts[assignment.task, assignment.rank]
+        if terms.task.local_head:
+            start = with_head(start, state.head(vehicle, assignment.task))
+        training = _train_job(setting.world, view, assignment, terms, start)
         submit = partial(setting.trainer.submit, training)
         state.busy.add(vehicle)
         job = serve(env, terms, assignment, FEDERATED_COURSE, submit, view.start_s, setting.world.end_s)
@@ -97,10 +101,10 @@ def _train_job(world: World, view: RoundView, assignment: Assignment, terms: Ter
         round=view.round,
         rsu=view.rsu,
         adapter=start,
-        samples=terms.shard.train,
+        samples=terms.samples,
         epochs=assignment.local_epochs,
-        batch_size=terms.task.batch_size,
-        learning_rate=terms.task.learning_rate,
+        recipe=terms.task.recipe,
+        dropout=terms.task.lora.dropout,
         seed=seed_of(world.seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
     )
 
@@ -122,13 +126,18 @@ def _finished(setting: Setting, served: Served, close_s: float) -> JobEnd:
 
 
 def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd]) -> None:
-    """Joins what arrived into the RSU's adapters, task by task, and remembers its weight for the next merge."""
+    """Joins what arrived into the RSU's adapters, task by task, and remembers its weight for the next merge.
+
+    A vehicle keeps the head of its latest delivered update. Where heads stay local, the RSU's adapter still holds their
+    mean, which no vehicle gets: it serves to measure the adapter on samples that belong to no vehicle.
+    """
     for task in rsu.tasks:
         arrived: list[Update] = []
         for job in jobs:
             if job.update is not None and job.assignment.task == task:
                 arrived.append(job.update)
                 state.last_loss[job.assignment.vehicle, task] = job.update.loss_after
+                state.heads[job.assignment.vehicle, task] = head_of(job.update.adapter)
         if arrived:
             state.local[rsu.rsu, task] = setting.method.aggregator.aggregate(state.local[rsu.rsu, task], arrived)
             contribution = state.contributions.setdefault((rsu.rsu, task), Contribution())

@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator
 
 import simpy
 
-from iovsim.domain import Trainer, World
+from iovsim.domain import Trainer, Tuning, World
 from iovsim.engine.cloud import evaluate, merge
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
 from iovsim.engine.state import Setting, State
+from iovsim.engine.terms import ranks_of
 from iovsim.rng import seed_of
 
 
@@ -19,7 +20,7 @@ def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
 
     Returns the final state, whose `merged` adapters are the result of the training.
     """
-    state = initial_state(setting.world, setting.trainer)
+    state = initial_state(setting.world, setting.trainer, setting.method.tuning)
     for task in setting.world.tasks:
         evaluate(setting, state, setting.world.start_s, task.task)
     env = simpy.Environment(initial_time=setting.world.start_s)
@@ -31,13 +32,14 @@ def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
     return state
 
 
-def initial_state(world: World, trainer: Trainer) -> State:
-    """Every RSU starts from the same adapter, drawn from the world's seed: equal for all methods."""
-    merged = {
-        t.task: trainer.initial(t.task, max(t.ranks), seed_of(world.seed, "initial adapter", t.task))
-        for t in world.tasks
-    }
+def initial_state(world: World, trainer: Trainer, tuning: Tuning = Tuning.LORA) -> State:
+    """Every RSU starts from the same adapter, drawn from the world's seed: equal for all methods of one tuning."""
+    merged = {}
+    for task in world.tasks:
+        seed = seed_of(world.seed, "initial adapter", task.task)
+        merged[task.task] = trainer.initial(task.task, max(ranks_of(task, tuning)), seed, tuning)
     return State(
+        initial=dict(merged),
         merged=merged,
         local={(r.rsu, t): merged[t] for r in world.rsus for t in r.tasks},
         budget_j={t.task: t.round_energy_j for t in world.tasks},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from iovsim.domain import Adapter, Aggregator, BudgetPolicy, Forecast, Policy, Trainer, World
+from iovsim.domain import Adapter, Aggregator, BudgetPolicy, Forecast, Head, Policy, Trainer, Tuning, World
 from iovsim.energy.ledger import Ledger
+from iovsim.learning.adapter import head_of
 from iovsim.results.recorder import Recorder
 
 
@@ -17,6 +19,7 @@ class Method:
     aggregator: Aggregator
     budget: BudgetPolicy
     forecast: Forecast
+    tuning: Tuning = Tuning.LORA
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Setting:
     method: Method
     trainer: Trainer
     recorder: Recorder
+    keep_adapter: Callable[[str, str, Adapter], None]  # task, name of the moment ("final"), merged adapter
 
 
 @dataclass(slots=True)
@@ -42,13 +46,19 @@ class Contribution:
 class State:
     """The run so far. Keys of pairs are (rsu, task) or (vehicle, task)."""
 
+    initial: Mapping[str, Adapter]
     merged: dict[str, Adapter]
     local: dict[tuple[str, str], Adapter]
     budget_j: dict[str, float]
     accuracy: dict[str, float]
     contributions: dict[tuple[str, str], Contribution] = field(default_factory=dict)
     last_loss: dict[tuple[str, str], float] = field(default_factory=dict)
+    heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles
     busy: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 0
     merges: int = 0
+
+    def head(self, vehicle: str, task: str) -> Head:
+        """The vehicle's own head: that of its latest delivered update, or the one that everybody begins with."""
+        return self.heads.get((vehicle, task)) or head_of(self.initial[task])

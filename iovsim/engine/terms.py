@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iovsim.domain import Assignment, Contact, Device, FloatArray, Link, Radio, Shard, Task, World
+from iovsim.domain import Assignment, Contact, Device, FloatArray, IntArray, Link, Radio, Task, Tuning, World
+from iovsim.energy.compute import update_bits
 from iovsim.radio.rate import rate_bps
 
 
@@ -18,8 +19,9 @@ class Terms:
     link: Link
     device: Device
     task: Task
-    shard: Shard
+    samples: IntArray  # those the vehicle holds when the round begins
     radio: Radio
+    tuning: Tuning
 
 
 def mean_gain_at(link: Link, time_s: float) -> float:
@@ -27,11 +29,22 @@ def mean_gain_at(link: Link, time_s: float) -> float:
     return float(link.mean_gain[max(int(np.searchsorted(link.time_s, time_s, side="right")) - 1, 0)])
 
 
-def terms_of(world: World, contact: Contact, task: Task) -> Terms:
-    """The terms under which the vehicle of `contact` would serve `task`."""
+def ranks_of(task: Task, tuning: Tuning) -> tuple[int, ...]:
+    """The ranks that a method may choose from: without adapters there is only 0."""
+    return task.ranks if tuning is Tuning.LORA else (0,)
+
+
+def terms_of(world: World, contact: Contact, task: Task, tuning: Tuning, time_s: float) -> Terms:
+    """The terms under which the vehicle of `contact` would serve `task` from `time_s` on."""
     vehicle = world.vehicles[contact.vehicle]
     link = world.links.link(contact.contact)
-    return Terms(contact, link, vehicle.device, task, vehicle.shards[task.task], world.radio)
+    held = vehicle.shards[task.task].held(time_s)
+    return Terms(contact, link, vehicle.device, task, held, world.radio, tuning)
+
+
+def sent_bits(terms: Terms, rank: int) -> float:
+    """Bits of one update on the air, the same down and up."""
+    return update_bits(terms.task.charged, rank, terms.tuning, local_head=terms.task.local_head)
 
 
 def downlink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:

@@ -16,7 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pandas as pd
+
 from iovsim.errors import ScenarioError
+from iovsim.experiment.centralised import CentralSpec, train_centrally
 from iovsim.experiment.city import Progress
 from iovsim.experiment.method import build_method
 from iovsim.experiment.run import RunSpec, check_out, run_one
@@ -47,6 +50,18 @@ def run_all(specs: Sequence[RunSpec], cache: Path, report: Report, *, jobs: int,
         return _finish([submit(_make_run, s, cache, overwrite) for s in specs])
 
 
+def train_all(specs: Sequence[CentralSpec], cache: Path, report: Report, *, jobs: int) -> pd.DataFrame:
+    """Trains every reference on at most `jobs` processes and returns their rows, in the order of `specs`.
+
+    The first error ends the other workers and is raised.
+    """
+    if jobs == 1:
+        return pd.concat([_train(s, cache, _named(report, s.label)) for s in specs], ignore_index=True)
+    with _pool(min(jobs, len(specs)), report) as submit:
+        parts: list[pd.DataFrame] = _finish([submit(_make_reference, s, cache) for s in specs])
+        return pd.concat(parts, ignore_index=True)
+
+
 def check_distinct(specs: Sequence[RunSpec]) -> None:
     """Raises `ScenarioError` where two runs would write into one folder: policies of the same name, a seed twice."""
     seen: set[Path] = set()
@@ -70,6 +85,18 @@ def _make_world(spec: RunSpec, cache: Path) -> None:
 def _make_run(spec: RunSpec, cache: Path, overwrite: bool) -> Path:
     with _last_work_if_interrupted():
         return run_one(spec, cache, _posting(spec.label), overwrite=overwrite)
+
+
+def _make_reference(spec: CentralSpec, cache: Path) -> pd.DataFrame:
+    with _last_work_if_interrupted():
+        return _train(spec, cache, _posting(spec.label))
+
+
+def _train(spec: CentralSpec, cache: Path, progress: Progress) -> pd.DataFrame:
+    progress("training centrally", 0.0)
+    rows = train_centrally(spec, cache)
+    progress("training centrally", 1.0)
+    return rows
 
 
 @contextmanager

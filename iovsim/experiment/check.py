@@ -7,9 +7,11 @@ from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
 from iovsim.experiment.city import build_channel, place, sumocfg
-from iovsim.experiment.data import build_task, load_data
+from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
 from iovsim.experiment.method import build_method
+from iovsim.experiment.tasks import build_backbones, build_task
+from iovsim.learning.trainer import LearningTask, PeftTrainer
 from iovsim.mobility import sumo
 from iovsim.mobility.roadmap import read_map
 from iovsim.mobility.trace import Trace
@@ -34,12 +36,16 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
     yield f"radio: {scenario.radio.path_loss.kind}, line of sight by {sight}"
     check_tiers(scenario)
     yield f"devices: {', '.join(scenario.devices.tiers)}"
+    backbones = build_backbones(scenario)
     for section in scenario.tasks:
         data = load_data(scenario, section, cache)
-        build_task(scenario, section, data)
+        backbone = backbones[section.name]
+        task = build_task(scenario, section, data.data, backbone)
+        PeftTrainer({task.task: LearningTask(task, backbone, data.data, data.validation)})
         yield (
-            f"task {section.name}: {len(data.train)} training and {len(data.test)} held-out samples, "
-            f"{len(data.train.classes)} classes, trained: {section.backbone}, charged as {section.charge_as}"
+            f"task {section.name}: {len(data.data.train)} training, {len(data.validation)} validation and "
+            f"{len(data.data.test)} held-out samples, {task.classes} classes, trained: {backbone.name}, charged as "
+            f"{task.charged.name}"
         )
     for policy in policies:
         build_method(policy)

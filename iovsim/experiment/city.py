@@ -28,7 +28,7 @@ from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
 from iovsim.mobility.placement import Site, check_sites, place_rsus
 from iovsim.mobility.roadmap import RoadMap, read_map
-from iovsim.mobility.survey import connectivity, density, first_positions
+from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
 from iovsim.paths import shared_dir
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable
@@ -52,7 +52,7 @@ class City:
     links: LinkTable
     connectivity: pd.DataFrame
     density: pd.DataFrame
-    first_positions: pd.DataFrame  # vehicle, time_s, x_m, y_m
+    stays: pd.DataFrame  # vehicle, district, start_s, end_s; sorted
 
 
 def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> City:
@@ -75,7 +75,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
             "map": map_sha256,
             "seed": seed,
             "rsus": [repr(r) for r in rsus],
-            "scenario": scenario.model_dump(mode="json", include={"time", "contacts", "radio"}),
+            "scenario": scenario.model_dump(mode="json", include={"time", "contacts", "radio", "districts"}),
         }
     )
     folder = cache / "cities" / key
@@ -88,7 +88,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
             return load()
         except (TraceError, ScenarioError, OSError, pa.ArrowException):
             shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made again
-    _derive(scenario, seed, trace_path, rsus, channel, folder, progress)
+    _derive(scenario, seed, trace_path, roadmap, rsus, channel, folder, progress)
     return load()
 
 
@@ -106,7 +106,7 @@ def _load(
         links=LinkTable.load(folder / "links.npz"),
         connectivity=pd.read_parquet(folder / "connectivity.parquet"),
         density=pd.read_parquet(folder / "density.parquet"),
-        first_positions=pd.read_parquet(folder / "first_positions.parquet"),
+        stays=pd.read_parquet(folder / "stays.parquet"),
     )
 
 
@@ -198,6 +198,7 @@ def _derive(
     scenario: Scenario,
     seed: int,
     trace_path: Path,
+    roadmap: RoadMap,
     rsus: tuple[Rsu, ...],
     channel: Channel,
     folder: Path,
@@ -228,7 +229,8 @@ def _derive(
         connectivity(trace, contacts, start_s=start_s, end_s=end_s).to_parquet(part / "connectivity.parquet")
         cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s)
         cells.assign(cell_m=DENSITY_CELL_M).to_parquet(part / "density.parquet")
-        first_positions(trace).to_parquet(part / "first_positions.parquet")
+        stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
+        stays.to_parquet(part / "stays.parquet")
         with suppress(OSError):  # another process has just made the same
             part.rename(folder)
     finally:

@@ -1,15 +1,20 @@
-"""A task's section of the scenario becomes its data and its `Task`, with the architecture that is charged."""
+"""A task's section of the scenario becomes its data: training pool, held-out set and validation samples."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iovsim.config import FolderData, NpzData, Scenario, SignsData, TaskSection
-from iovsim.domain import Task
-from iovsim.energy import ARCHITECTURES, with_head
-from iovsim.errors import ScenarioError, near_match
+import numpy as np
+
+from iovsim.config import BuiltinData, DatasetData, FolderData, NpzData, Scenario, TaskSection, TsvData
 from iovsim.experiment.code import package_sha256
-from iovsim.learning.datasets import Data, builtin_signs, load_folder, load_npz, read_data, save_data
+from iovsim.learning.builtin import generate, read_data, save_data
+from iovsim.learning.hf_data import load_hf
+from iovsim.learning.pictures import load_folder, load_npz
+from iovsim.learning.samples import Data, Samples, split, take
+from iovsim.learning.texts import load_tsv
+from iovsim.rng import stream
 
 DATA_SEED = 0
 """Data sets are the same for all seeds of a study, as a published one would be; seeds decide who holds what."""
@@ -17,42 +22,68 @@ DATA_SEED = 0
 HELD_OUT = 0.2
 """Part of a data set without a test part of its own that is held out for the global evaluation."""
 
+MOST_VALIDATION = 500
+"""Validation samples at most: enough for policies to tell tasks apart, few enough to look at after every merge."""
 
-def load_data(scenario: Scenario, task: TaskSection, cache: Path) -> Data:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskData:
+    """A task's data and the validation samples, which were taken out of its training pool."""
+
+    data: Data
+    validation: Samples
+
+
+def load_data(scenario: Scenario, task: TaskSection, cache: Path) -> TaskData:
     """The task's samples. Raises `TrainingError` for whatever is wrong with them."""
+    data = _limited(_load(scenario, task, cache), task.data.train, task.data.test)
+    part = min(scenario.evaluation.validation_share, MOST_VALIDATION / len(data.train))
+    held = split(data.train, f"task {task.name!r}, evaluation.validation_share", part, DATA_SEED)
+    return TaskData(replace(data, train=held.train), held.test)
+
+
+def _load(scenario: Scenario, task: TaskSection, cache: Path) -> Data:
     match task.data:
-        case SignsData(train=train, test=test):
-            return _cached_signs(train, test, scenario.districts.per_side**2, cache)
+        case BuiltinData(kind=kind, train=train, test=test):
+            return _cached(kind, train, test, scenario.districts.per_side**2, cache)
         case NpzData(path=path):
             return load_npz(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
-        case FolderData(path=path):
-            return load_folder(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
+        case FolderData(path=path, side=side):
+            return load_folder(scenario.resolved(path), side=side, test_fraction=HELD_OUT, seed=DATA_SEED)
+        case TsvData(path=path):
+            return load_tsv(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
+        case DatasetData(path=path, side=side):
+            return load_hf(scenario.resolved(path), side=side, test_fraction=HELD_OUT, seed=DATA_SEED)
 
 
-def _cached_signs(train: int, test: int, districts: int, cache: Path) -> Data:
-    """The built-in signs, drawn once and kept, since drawing takes longer than reading."""
-    path = cache / "signs" / f"{package_sha256('learning')[:16]}-{train}-{test}-{districts}.npz"
+def _limited(data: Data, train: int | None, test: int | None) -> Data:
+    """At most so many of each; what is kept is drawn by seed."""
+    kept = []
+    for name, samples, most in (("train", data.train, train), ("test", data.test, test)):
+        if most is not None and most < len(samples):
+            chosen = stream(DATA_SEED, "limit", name).permutation(len(samples))[:most]
+            samples = take(samples, np.sort(chosen))
+        kept.append(samples)
+    return Data(*kept)
+
+
+def _cached(kind: str, train: int, test: int, districts: int, cache: Path) -> Data:
+    """Built-in data, generated once and kept, since generating takes longer than reading."""
+    path = cache / "data" / f"{kind}-{package_sha256('learning')[:16]}-{train}-{test}-{districts}.npz"
     if not path.is_file():
-        save_data(builtin_signs(train, test, districts, DATA_SEED), path)
+        save_data(generate(kind, train, test, districts, DATA_SEED), path)
     return read_data(path)
 
 
-def build_task(scenario: Scenario, section: TaskSection, data: Data) -> Task:
-    """The task as the engine knows it. Raises `ScenarioError` for an unknown architecture to charge."""
-    if section.charge_as not in ARCHITECTURES:
-        raise ScenarioError(
-            f"{scenario.name}: task {section.name!r}, key 'charge_as': unknown architecture {section.charge_as!r}; "
-            f"{near_match(section.charge_as, ARCHITECTURES)}"
-        )
-    classes = len(data.train.classes)
-    return Task(
-        task=section.name,
-        classes=classes,
-        ranks=section.ranks,
-        alpha=section.alpha,
-        local_epochs=section.local_epochs,
-        batch_size=section.batch_size,
-        learning_rate=section.learning_rate,
-        round_energy_j=section.round_energy_j,
-        charged=with_head(ARCHITECTURES[section.charge_as], classes),
-    )
+def statistics(name: str, data: TaskData) -> list[dict[str, object]]:
+    """Rows of the table `data`: how many samples of which class and district serve for what."""
+    rows: list[dict[str, object]] = []
+    for part, samples in (("train", data.data.train), ("validation", data.validation), ("test", data.data.test)):
+        unknown = samples.districts is None
+        places = np.zeros(len(samples), dtype=np.int64) if samples.districts is None else samples.districts
+        cells, counts = np.unique(np.stack((places, samples.labels)), axis=1, return_counts=True)
+        for (place, label), count in zip(cells.T.tolist(), counts.tolist(), strict=True):
+            district = "" if unknown else str(place)
+            where = {"task": name, "part": part, "district": district, "class": samples.classes[label]}
+            rows.append(where | {"samples": count})
+    return rows

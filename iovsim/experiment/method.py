@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from iovsim.config import Kind, PolicyFile
-from iovsim.domain import Policy, Stage
+from iovsim.domain import Policy, Stage, Tuning
 from iovsim.engine import Method
 from iovsim.errors import ScenarioError
 from iovsim.experiment.registry import make
@@ -22,6 +22,7 @@ def build_method(file: PolicyFile) -> Method:
         aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute")),
         budget=make(file.budget, BUDGETS, f"{where}, budget", ("redistribute",)),
         forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s",)),
+        tuning=Tuning(file.tuning),
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
+from iovsim.domain import Adapter, Task
 from iovsim.engine import Setting, simulate
 from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
 from iovsim.experiment.method import build_method
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
-from iovsim.learning.lora import save_peft
+from iovsim.learning.adapter_files import save_adapter
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
 
@@ -40,14 +41,22 @@ def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool =
     method = build_method(spec.policy)
     built = build_world(spec.scenario, spec.seed, cache, progress)
     with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
-        trainer = PeftTrainer({t.task: LearningTask(t, built.data[t.task]) for t in built.world.tasks})
+        trainer = PeftTrainer({t.task: learning_task(built, t) for t in built.world.tasks})
         record_world(built, folder.recorder)
-        state = simulate(
-            Setting(built.world, method, trainer, folder.recorder), lambda done: progress("simulating", done)
-        )
-        for task, adapter in sorted(state.merged.items()):
-            save_peft(adapter, folder.adapter_path(task, "final"))
+        rules = {t.task: t.lora for t in built.world.tasks}
+
+        def keep(task: str, name: str, adapter: Adapter) -> None:
+            save_adapter(adapter, built.backbones[task], rules[task], folder.adapter_path(task, name))
+
+        setting = Setting(built.world, method, trainer, folder.recorder, keep)
+        simulate(setting, lambda done: progress("simulating", done))
     return spec.out
+
+
+def learning_task(built: BuiltWorld, task: Task) -> LearningTask:
+    """What a trainer needs to know of one of the world's tasks."""
+    data = built.data[task.task]
+    return LearningTask(task, built.backbones[task.task], data.data, data.validation)
 
 
 def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
@@ -64,7 +73,9 @@ def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
             parameters=policy.model_dump(mode="json", exclude={"name", "title"}),
         ),
         scenario=spec.scenario.model_dump(mode="json"),
-        charge_as={t.name: Charge(trained=t.backbone, charged=t.charge_as) for t in spec.scenario.tasks},
+        charge_as={
+            t.task: Charge(trained=built.backbones[t.task].name, charged=t.charged.name) for t in built.world.tasks
+        },
     )
 
 

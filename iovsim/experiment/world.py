@@ -15,12 +15,12 @@ import pandas as pd
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
 from iovsim.experiment.city import City, Progress, build_city
-from iovsim.experiment.data import build_task, load_data
-from iovsim.experiment.fleet import build_fleet, check_tiers, district_of
-from iovsim.learning.datasets import Data
-from iovsim.learning.roadvit import WEIGHTS
+from iovsim.experiment.data import TaskData, load_data, statistics
+from iovsim.experiment.fleet import build_fleet, check_tiers
+from iovsim.experiment.tasks import build_backbones, build_task
+from iovsim.learning.backbone import Backbone
+from iovsim.learning.shards import shard_statistics
 from iovsim.results import Recorder
-from iovsim.results.recorder import sha256_of
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz, ratio_to_db
 
@@ -30,7 +30,8 @@ class BuiltWorld:
     """A world, and what only the trainer and the recorder need of it."""
 
     world: World
-    data: Mapping[str, Data]  # by task
+    data: Mapping[str, TaskData]  # by task
+    backbones: Mapping[str, Backbone]  # by task
     city: City
 
 
@@ -44,12 +45,13 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
     for number, task in enumerate(scenario.tasks):
         progress("loading data", number / len(scenario.tasks))
         data[task.name] = load_data(scenario, task, cache)
-    tasks = tuple(build_task(scenario, t, data[t.name]) for t in scenario.tasks)
+    progress("loading models", 0.0)
+    backbones = build_backbones(scenario)
+    tasks = tuple(build_task(scenario, t, data[t.name].data, backbones[t.name]) for t in scenario.tasks)
     city = build_city(scenario, seed, cache, progress)
     names = sorted({c.vehicle for c in city.contacts})
-    districts = district_of(city.first_positions, city.roadmap.bounds, scenario.districts.per_side)
     end_s = scenario.time.start_s + scenario.time.duration_s
-    fleet = build_fleet(scenario, seed, names, districts, data)
+    fleet = build_fleet(scenario, seed, names, city.stays, {task: d.data for task, d in data.items()})
     world = World(
         name=scenario.name,
         hash="",
@@ -67,12 +69,20 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
         merge_every_rounds=scenario.rounds.merge_every,
         refuse_over_budget=scenario.rounds.over_budget == "refuse",
         evaluate_every_merges=scenario.evaluation.every_merges,
+        evaluate_vehicles_every_merges=scenario.evaluation.vehicles_every_merges,
+        keep_adapters_every_merges=scenario.evaluation.adapters_every_merges,
         evaluated_vehicles=_sample([v for v in names if fleet[v].shards], scenario.evaluation.vehicles, seed),
     )
-    return BuiltWorld(replace(world, hash=world_hash(scenario, world, city, data)), data, city)
+    return BuiltWorld(replace(world, hash=world_hash(scenario, world, city, data, backbones)), data, backbones, city)
 
 
-def world_hash(scenario: Scenario, world: World, city: City, data: Mapping[str, Data]) -> str:
+def world_hash(
+    scenario: Scenario,
+    world: World,
+    city: City,
+    data: Mapping[str, TaskData],
+    backbones: Mapping[str, Backbone],
+) -> str:
     """SHA-256 over the scenario, the seed, the content (not the names) of all files behind them, and what was built.
 
     So a change of code that changes a world changes its hash. Gains enter to a millionth of a dB, that processors whose
@@ -85,20 +95,25 @@ def world_hash(scenario: Scenario, world: World, city: City, data: Mapping[str, 
         "trace": city.trace_sha256,
         "map": city.map_sha256,
         "data": {task: _data_sha256(d) for task, d in sorted(data.items())},
-        "weights": sha256_of(WEIGHTS),
+        "weights": {task: b.sha256 for task, b in sorted(backbones.items())},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def built_sha256(world: World, city: City) -> str:
-    """SHA-256 over everything of a world that the engine reads."""
+    """SHA-256 over everything of a world that the engine reads, but memory that was measured.
+
+    How much a backward pass keeps depends on the kernels that torch picks on this machine.
+    """
     digest = hashlib.sha256()
-    for part in (world.rsus, world.tasks, world.radio, world.evaluated_vehicles):
+    tasks = [replace(t, charged=replace(t.charged, activation_bits=0, full_activation_bits=0)) for t in world.tasks]
+    for part in (world.rsus, tasks, world.radio, world.evaluated_vehicles):
         digest.update(repr(part).encode())
     for name, vehicle in sorted(world.vehicles.items()):
         digest.update(repr((name, vehicle.device, vehicle.district)).encode())
         for task, shard in sorted(vehicle.shards.items()):
             digest.update(task.encode() + shard.train.tobytes() + shard.test.tobytes())
+            digest.update(np.round(shard.seen_s, 6).tobytes())
     contacts = city.contacts.columns
     for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, city.links.los):
         digest.update(np.ascontiguousarray(numbers).tobytes())
@@ -113,6 +128,7 @@ def without_paths(scenario: Scenario) -> dict[str, Any]:
     plain = scenario.model_dump(mode="json", exclude={"title": True, "mobility": {"map", "sumocfg", "trace"}})
     for task in plain["tasks"]:
         task["data"].pop("path", None)
+        task["backbone"].pop("path", None)
     return plain
 
 
@@ -144,6 +160,12 @@ def record_world(built: BuiltWorld, recorder: Recorder) -> None:
     recorder.add_frame("density", built.city.density)
     recorder.add_frame("shapes", _shapes(built.city))
     recorder.add_rows("shards", _shards(built))
+    for task in built.world.tasks:
+        recorder.add_rows("data", statistics(task.task, built.data[task.task]))
+        pool = built.data[task.task].data.train
+        fleet = built.world.vehicles
+        held = {v: vehicle.shards[task.task] for v, vehicle in fleet.items() if task.task in vehicle.shards}
+        recorder.add_rows("shard_classes", shard_statistics(held, pool.labels, pool.classes))
 
 
 def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
@@ -156,7 +178,9 @@ def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
                 "task": task,
                 "train_samples": len(shard.train),
                 "test_samples": len(shard.test),
-                "classes": len(np.unique(built.data[task].train.labels[shard.train])),
+                "classes": len(np.unique(built.data[task].data.train.labels[shard.train])),
+                "first_s": float(shard.seen_s[0]),
+                "last_s": float(shard.seen_s[-1]),
             }
 
 
@@ -174,9 +198,10 @@ def _sample(names: list[str], count: int, seed: int) -> tuple[str, ...]:
     return tuple(sorted(sorted(names, key=lambda v: stream(seed, "evaluated", v).random())[:count]))
 
 
-def _data_sha256(data: Data) -> str:
+def _data_sha256(data: TaskData) -> str:
     digest = hashlib.sha256()
-    for part in (data.train, data.test):
-        digest.update(part.images.tobytes())
+    for part in (data.data.train, data.validation, data.data.test):
+        inputs = part.inputs
+        digest.update(inputs.tobytes() if isinstance(inputs, np.ndarray) else json.dumps(inputs).encode())
         digest.update(part.labels.tobytes())
     return digest.hexdigest()

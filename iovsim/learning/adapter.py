@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
-from iovsim.domain import Adapter, Float32Array, FloatArray
+from iovsim.domain import Adapter, Float32Array, FloatArray, Head
+
+HEAD = "base_model.model.head."
+"""How the keys of the head begin, in every backbone's adapters."""
 
 
 def adapted_layers(adapter: Adapter) -> list[str]:
@@ -12,15 +18,24 @@ def adapted_layers(adapter: Adapter) -> list[str]:
     return [name.removesuffix(".lora_A.weight") for name in adapter.tensors if name.endswith(".lora_A.weight")]
 
 
-def head_names(adapter: Adapter) -> list[str]:
-    """The keys that belong to the head."""
+def plain_names(adapter: Adapter) -> list[str]:
+    """The keys that are trained in full: those of the head, and of everything else in full fine-tuning."""
     return [name for name in adapter.tensors if ".lora_" not in name]
+
+
+def head_of(adapter: Adapter) -> Head:
+    """The tensors that belong to the head."""
+    return {name: array for name, array in adapter.tensors.items() if name.startswith(HEAD)}
+
+
+def with_head(adapter: Adapter, head: Mapping[str, Float32Array]) -> Adapter:
+    """The adapter with another head."""
+    return replace(adapter, tensors={**adapter.tensors, **head})
 
 
 def factors(adapter: Adapter, layer: str) -> tuple[FloatArray, FloatArray]:
     """A layer's update as two factors in float64, scale included in the left: (outputs, rank) and (rank, inputs)."""
-    scale = adapter.alpha / adapter.rank
-    left = scale * adapter.tensors[f"{layer}.lora_B.weight"].astype(np.float64)
+    left = adapter.scale * adapter.tensors[f"{layer}.lora_B.weight"].astype(np.float64)
     return left, adapter.tensors[f"{layer}.lora_A.weight"].astype(np.float64)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from iovsim.domain import Adapter, Aggregator, Float32Array, FloatArray, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.adapter import adapted_layers, draw_a, factors, has_learnt, head_names
+from iovsim.learning.adapter import adapted_layers, draw_a, factors, has_learnt, plain_names
 from iovsim.rng import stream
 
 ZERO = 1e-7  # singular values below this part of a layer's largest are zero: the resolution of float32
@@ -34,7 +35,7 @@ class FedAvg:
                 'aggregator "svd", or a policy that gives every client the same rank.'
             )
         names = list(current.tensors)
-        return Adapter(first.rank, first.alpha, {name: _mean(name, weights, updates) for name in names})
+        return replace(first, tensors={name: _mean(name, weights, updates) for name in names})
 
     def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
         """The global adapter itself, or its first directions while it has learnt nothing.
@@ -52,14 +53,15 @@ class FedAvg:
             name: array[:rank] if ".lora_A." in name else array[:, :rank] if ".lora_B." in name else array
             for name, array in current.tensors.items()
         }
-        return Adapter(rank, current.alpha, {n: np.ascontiguousarray(a) for n, a in tensors.items()})
+        return replace(current, rank=rank, tensors={n: np.ascontiguousarray(a) for n, a in tensors.items()})
 
 
 class SvdAggregator:
     """Averages the updates themselves, exactly, and cuts the mean to each client's rank by singular values.
 
-    After FlexLoRA (Bai et al., NeurIPS 2024), each update's own scale `alpha / rank` in it. Heads are averaged with
-    the same weights. The outputs x inputs matrix is never formed: its two stacked factors are.
+    After FlexLoRA (Bai et al., NeurIPS 2024), each update's own scale in it. What is trained in full (the head; without
+    adapters everything) is averaged with the same weights. The outputs x inputs matrix is never formed: its two stacked
+    factors are.
     """
 
     def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
@@ -72,17 +74,17 @@ class SvdAggregator:
             left = np.concatenate([w * b for w, (b, _) in zip(weights, pairs, strict=True)], axis=1)
             right = np.concatenate([a for _, a in pairs], axis=0)
             parts[layer] = decompose(left, right)
-        rank = max(1, *(len(s) for _, s, _ in parts.values()))
-        head = {name: _mean(name, weights, updates) for name in head_names(current)}
-        return _compose(parts, head, rank, current.alpha, seed=0)
+        plain = {name: _mean(name, weights, updates) for name in plain_names(current)}
+        rank = max((1, *(len(s) for _, s, _ in parts.values()))) if parts else 0
+        return _compose(current, parts, plain, rank, seed=0)
 
     def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
         """The best approximation (Eckart and Young, 1936); beyond the update's rank A is drawn, B = 0."""
         if rank == current.rank:
             return current
         parts = {layer: decompose(*factors(current, layer)) for layer in adapted_layers(current)}
-        head = {name: current.tensors[name] for name in head_names(current)}
-        return _compose(parts, head, rank, current.alpha, seed)
+        plain = {name: current.tensors[name] for name in plain_names(current)}
+        return _compose(current, parts, plain, rank, seed)
 
 
 AGGREGATORS: Mapping[str, type[Aggregator]] = {"fedavg": FedAvg, "svd": SvdAggregator}
@@ -120,26 +122,26 @@ def stable_rank(adapter: Adapter) -> float:
     It shows rank collapse: the update's energy gathering in a few directions although its rank is high.
     """
     values = [decompose(*factors(adapter, layer))[1] for layer in adapted_layers(adapter)]
-    return float(np.mean([np.sum(s**2) / s[0] ** 2 if len(s) else 0.0 for s in values]))
+    return float(np.mean([np.sum(s**2) / s[0] ** 2 if len(s) else 0.0 for s in values])) if values else 0.0
 
 
 def _compose(
+    current: Adapter,
     parts: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]],
-    head: Mapping[str, Float32Array],
+    plain: Mapping[str, Float32Array],
     rank: int,
-    alpha: float,
     seed: int,
 ) -> Adapter:
-    """An adapter of `rank` whose scaled products are the parts, cut after `rank` directions or filled up to it."""
+    """`current` at `rank`, with the parts as its scaled products: cut after `rank` directions or filled up to it."""
     tensors: dict[str, Float32Array] = {}
     for layer, (u, s, vt) in parts.items():
         keep = min(rank, len(s))
         a = draw_a(rank, vt.shape[1], stream(seed, "direction", layer))
         b = np.zeros((u.shape[0], rank), dtype=np.float32)
         a[:keep] = vt[:keep]
-        b[:, :keep] = u[:, :keep] * s[:keep] * (rank / alpha)  # so that alpha / rank * B @ A is U s Vt
+        b[:, :keep] = u[:, :keep] * s[:keep] / current.scaling.scale(current.alpha, rank)  # so that scale B A = U s Vt
         tensors[f"{layer}.lora_A.weight"], tensors[f"{layer}.lora_B.weight"] = a, b
-    return Adapter(rank, alpha, tensors | dict(head))
+    return replace(current, rank=rank, tensors=tensors | dict(plain))
 
 
 def _mean(name: str, weights: FloatArray, updates: Sequence[Update]) -> Float32Array:

@@ -1,24 +1,39 @@
-"""Turns a model and labelled pictures into accuracy, macro F1 and loss."""
+"""Turns a model and samples into logits, and logits and labels into accuracy, macro F1, loss and calibration error."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
-from iovsim.domain import FloatArray, IntArray, Metrics
-from iovsim.learning.roadvit import to_input
+from iovsim.domain import Evaluation, FloatArray, Head, IntArray, Metrics
+from iovsim.learning.adapter import HEAD
+from iovsim.learning.backbone import Inputs
+from iovsim.learning.samples import Samples
 
 BATCH = 256
+BINS = 15  # of confidence, as in Guo et al. 2017
 
 
-def logits(model: Callable[[torch.Tensor], torch.Tensor], images: NDArray[np.uint8]) -> FloatArray:
-    """The model's logits (n, classes) of pictures (n, 32, 32, 3), in batches of 256, without gradients."""
+def features(trunk: nn.Module, inputs: Inputs, rows: IntArray) -> torch.Tensor:
+    """The trunk's features (n, width) of the samples at `rows`, without gradients, in batches of like length."""
+    order = np.argsort(inputs.lengths[rows], kind="stable")
     with torch.inference_mode():
-        parts = [model(to_input(images[k : k + BATCH])) for k in range(0, len(images), BATCH)]
-    return torch.cat(parts).double().numpy()
+        parts = [trunk(*inputs.batch(rows[order[k : k + BATCH]])) for k in range(0, len(rows), BATCH)]
+        joined = torch.cat(parts)
+        back = torch.empty_like(joined)
+        back[torch.from_numpy(order)] = joined
+    return back
+
+
+def logits(features: torch.Tensor, head: Head) -> FloatArray:
+    """The logits (n, classes) that a head gives features (n, width)."""
+    weight, bias = (torch.from_numpy(head[f"{HEAD}{name}"]) for name in ("weight", "bias"))
+    with torch.inference_mode():
+        answers: FloatArray = functional.linear(features, weight, bias).double().numpy()
+    return answers
 
 
 def metrics(logits: FloatArray, labels: IntArray) -> Metrics:
@@ -28,16 +43,59 @@ def metrics(logits: FloatArray, labels: IntArray) -> Metrics:
     occurs in neither has no F1). The loss is the mean cross-entropy in nats.
     """
     answers = logits.argmax(axis=1)
-    highest = logits.max(axis=1)
-    normaliser = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
-    loss = normaliser - logits[np.arange(len(labels)), labels]
-    classes = logits.shape[1]
-    hits = np.bincount(labels[answers == labels], minlength=classes)
-    occurrences = np.bincount(labels, minlength=classes) + np.bincount(answers, minlength=classes)
-    seen = occurrences > 0
+    scores, seen = _f1(answers, labels, logits.shape[1])
     return Metrics(
         samples=len(labels),
         accuracy=float(np.mean(answers == labels)),
-        macro_f1=float(np.mean(2 * hits[seen] / occurrences[seen])),  # F1 = 2 TP / (2 TP + FP + FN)
-        loss=float(loss.mean()),
+        macro_f1=float(np.mean(scores[seen])),
+        loss=float(_losses(logits, labels).mean()),
+        calibration_error=calibration_error(logits, labels),
     )
+
+
+def evaluation(logits: FloatArray, samples: Samples) -> Evaluation:
+    """Metrics of logits (n, classes) on all samples, by class (those that occur) and by district (if known)."""
+    answers, labels = logits.argmax(axis=1), samples.labels
+    scores, _ = _f1(answers, labels, logits.shape[1])
+    losses = _losses(logits, labels)
+    by_class = {}
+    for label in np.unique(labels):
+        of_class = labels == label
+        by_class[samples.classes[label]] = Metrics(
+            samples=int(of_class.sum()),
+            accuracy=float(np.mean(answers[of_class] == label)),
+            macro_f1=float(scores[label]),
+            loss=float(losses[of_class].mean()),
+            calibration_error=calibration_error(logits[of_class], labels[of_class]),
+        )
+    places = samples.districts
+    districts = [] if places is None else np.unique(places).tolist()
+    by_district = {int(d): metrics(logits[places == d], labels[places == d]) for d in districts}
+    return Evaluation(metrics(logits, labels), by_class, by_district)
+
+
+def calibration_error(logits: FloatArray, labels: IntArray) -> float:
+    """Expected calibration error (Guo et al., ICML 2017) of logits (n, classes), 15 bins of equal width.
+
+    The mean over the samples of |accuracy - mean confidence| of their bin; confidence is the largest softmax value.
+    """
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    confidence = 1.0 / shifted.sum(axis=1)
+    right = logits.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _losses(logits: FloatArray, labels: IntArray) -> FloatArray:
+    highest = logits.max(axis=1)
+    normaliser = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    losses: FloatArray = normaliser - logits[np.arange(len(labels)), labels]
+    return losses
+
+
+def _f1(answers: IntArray, labels: IntArray, classes: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Each class's F1 = 2 TP / (2 TP + FP + FN) (classes,), and whether the class occurs at all."""
+    hits = np.bincount(labels[answers == labels], minlength=classes)
+    occurrences = np.bincount(labels, minlength=classes) + np.bincount(answers, minlength=classes)
+    return 2 * hits / np.maximum(occurrences, 1), occurrences > 0

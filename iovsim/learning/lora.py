@@ -1,139 +1,144 @@
-"""Turns LoRA adapters between the three forms they take: numpy arrays, a PEFT model's state, and a PEFT folder.
+"""Turns adapters between numpy arrays and trainable models: of PEFT for LoRA, plain ones for the reference modes.
 
-LoRA after Hu et al. (ICLR 2022): a frozen weight W gets the update `alpha / rank * B @ A`. PEFT (Hugging Face) defines
-the names, the initial law and the file format.
+LoRA after Hu et al. (ICLR 2022): a frozen weight W gets the update `scale * B @ A`, the scale alpha / r, or
+alpha / sqrt(r) as rsLoRA has it (Kalajdzievski 2023, arXiv:2312.03732). PEFT (Hugging Face) defines the names and the
+initial law.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save
+from torch import nn
 
-from iovsim.domain import Adapter, Float32Array
+from iovsim.domain import Adapter, Float32Array, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
-from iovsim.learning.adapter import adapted_layers, draw_a, factors, head_names
-from iovsim.learning.roadvit import DEPTH, WIDTH, RoadViT, build, head_tensors
+from iovsim.learning.adapter import HEAD, adapted_layers, draw_a, factors
+from iovsim.learning.backbone import Backbone, Classifier, classifier, head_tensors, layers
 from iovsim.rng import seed_of, stream
 
-TARGETS = ("query", "value")
 PREFIX = "base_model.model."
-TENSORS_FILE = "adapter_model.safetensors"  # PEFT's names
-CONFIG_FILE = "adapter_config.json"
+"""What PEFT puts before the names of the model's own parameters."""
 
 
-def lora_config(rank: int, alpha: float) -> LoraConfig:
-    """LoRA without dropout on every query and value layer; the head is trained in full."""
+def lora_config(backbone: Backbone, rule: LoraRule, rank: int) -> LoraConfig:
+    """The rule at one rank for the layers of this backbone; the head is trained in full.
+
+    Raises `TrainingError` where the backbone has no layers of the rule's roles.
+    """
+    names = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora.targets")
     return LoraConfig(
         r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT names it an int, but only divides it
-        target_modules=list(TARGETS),
+        lora_alpha=rule.alpha,  # type: ignore[arg-type]  # PEFT names it an int, but only divides it
+        target_modules=[f"trunk.{name}" for name in names],
         modules_to_save=["head"],
-        lora_dropout=0.0,
+        lora_dropout=rule.dropout,
+        use_rslora=rule.scaling is Scaling.RSLORA,
         bias="none",
     )
 
 
-def layer_names() -> list[str]:
-    """The adapted layers under PEFT's names, first block first."""
-    return [f"{PREFIX}blocks.{k}.attention.{target}" for k in range(DEPTH) for target in TARGETS]
+def initial(
+    backbone: Backbone, task: str, classes: int, rule: LoraRule, rank: int, seed: int, tuning: Tuning = Tuning.LORA
+) -> Adapter:
+    """What every policy starts from: A drawn from the stream of its layer's name, B = 0, and a head.
 
-
-def initial(task: str, classes: int, rank: int, alpha: float, seed: int) -> Adapter:
-    """A new adapter: A drawn from the stream of its layer's name, B = 0, and a head; the same for every policy."""
-    tensors: dict[str, Float32Array] = {}
-    for layer in layer_names():
-        tensors[f"{layer}.lora_A.weight"] = draw_a(rank, WIDTH, stream(seed, "lora", task, layer))
-        tensors[f"{layer}.lora_B.weight"] = np.zeros((WIDTH, rank), dtype=np.float32)
-    for name, array in head_tensors(classes, seed_of(seed, "lora", task)).items():
-        tensors[f"{PREFIX}head.{name}"] = array
-    return Adapter(rank=rank, alpha=alpha, tensors=tensors)
-
-
-def peft_model(classes: int, rank: int, alpha: float) -> PeftModel:
-    """RoadViT with empty LoRA layers of this rank, to be filled by `load_into`."""
-    return get_peft_model(build(classes, seed=0), lora_config(rank, alpha))
-
-
-def load_into(model: PeftModel, adapter: Adapter) -> None:
-    """Sets a PEFT model's adapter and head. Raises `TrainingError` where names or shapes differ."""
-    state = {name: torch.from_numpy(array.copy()) for name, array in adapter.tensors.items()}
-    try:
-        outcome: Any = set_peft_model_state_dict(model, state)
-    except RuntimeError as error:
-        raise TrainingError(f"adapter of rank {adapter.rank}: does not fit the model ({error}).") from error
-    missing = [name for name in outcome.missing_keys if ".lora_" in name or ".modules_to_save." in name]
-    if missing or outcome.unexpected_keys:
-        raise TrainingError(
-            f"adapter: missing {missing}, unexpected {list(outcome.unexpected_keys)}; names are PEFT's."
-        )
-
-
-def merged(base: RoadViT, adapter: Adapter) -> RoadViT:
-    """A copy of `base` with the adapter's update added to its weights: the same function at the base's own cost.
-
-    Any rank will do, so evaluation needs no PEFT model of the global adapter's rank, which changes from merge to merge.
+    Without adapters the rank is 0; `Tuning.FULL` takes the backbone's own weights along.
     """
-    model = copy.deepcopy(base)
-    with torch.no_grad():
-        for layer in adapted_layers(adapter):
-            left, right = factors(adapter, layer)
-            weight = model.get_submodule(layer.removeprefix(PREFIX)).weight
-            assert isinstance(weight, torch.Tensor)
-            weight += torch.from_numpy(left @ right).float()
-        head = {name.removeprefix(f"{PREFIX}head."): adapter.tensors[name] for name in head_names(adapter)}
-        model.head.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in head.items()})
+    tensors: dict[str, Float32Array] = {}
+    match tuning:
+        case Tuning.LORA:
+            for name, layer in layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora.targets").items():
+                key = f"{PREFIX}trunk.{name}"
+                rng = stream(seed, "lora", task, key)
+                tensors[f"{key}.lora_A.weight"] = draw_a(rank, layer.in_features, rng)
+                tensors[f"{key}.lora_B.weight"] = np.zeros((layer.out_features, rank), dtype=np.float32)
+        case Tuning.FULL:
+            for name, parameter in backbone.trunk.named_parameters():
+                tensors[f"{PREFIX}trunk.{name}"] = parameter.detach().float().numpy().copy()
+        case Tuning.HEAD:
+            pass
+    for name, array in head_tensors(backbone.width, classes, seed_of(seed, "lora", task)).items():
+        tensors[f"{HEAD}{name}"] = array
+    return Adapter(rank if tuning is Tuning.LORA else 0, rule.alpha, tensors, rule.scaling, tuning)
+
+
+def peft_model(backbone: Backbone, classes: int, rule: LoraRule, rank: int) -> PeftModel:
+    """The backbone with empty LoRA layers of this rank, to be filled by `load_into`; it shares the frozen weights."""
+    model = get_peft_model(classifier(backbone, classes), lora_config(backbone, rule, rank))
+    _drop_only_in_adapters(model)
     return model
 
 
-def taken_from(model: PeftModel, rank: int, alpha: float) -> Adapter:
-    """A copy of a PEFT model's adapter and head, under the names of `get_peft_model_state_dict`."""
-    state: Mapping[str, torch.Tensor] = get_peft_model_state_dict(model)
-    return Adapter(rank, alpha, {name: tensor.detach().float().numpy().copy() for name, tensor in state.items()})
+def reference_model(backbone: Backbone, classes: int, tuning: Tuning) -> Classifier:
+    """A classifier to train without adapters: its head alone, or with `Tuning.FULL` a copy of everything."""
+    model = classifier(backbone, classes)
+    if tuning is Tuning.FULL:
+        model.trunk = copy.deepcopy(backbone.trunk).requires_grad_(True)
+    return model
 
 
-def save_peft(adapter: Adapter, folder: Path) -> None:
-    """Writes a folder that `PeftModel.from_pretrained(roadvit.build(...), folder)` reads; whole or not at all.
-
-    The two files are written to a temporary folder beside it first. An existing adapter folder is replaced.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as unfinished:
-        config = lora_config(adapter.rank, adapter.alpha)
-        config.inference_mode = True
-        config.save_pretrained(unfinished)
-        save_tensors(adapter, Path(unfinished) / TENSORS_FILE)
-        folder.mkdir(exist_ok=True)
-        for name in (CONFIG_FILE, TENSORS_FILE):
-            (Path(unfinished) / name).replace(folder / name)
-
-
-def save_tensors(adapter: Adapter, path: Path) -> None:
-    """Writes one safetensors file with rank and alpha in its metadata; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    # One key: the order of several would change from process to process, and equal adapters must have equal bytes.
-    facts = {"adapter": json.dumps({"alpha": adapter.alpha, "rank": adapter.rank})}
-    unfinished.write_bytes(save({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, facts))
-    unfinished.replace(path)
-
-
-def load_tensors(path: Path) -> Adapter:
-    """Reads what `save_tensors` wrote. Raises `TrainingError` where the file is missing, damaged or no adapter."""
+def load_into(model: nn.Module, adapter: Adapter) -> None:
+    """Sets the adapter's tensors in a model built for it. Raises `TrainingError` where names or shapes differ."""
+    state = {name: torch.from_numpy(array.copy()) for name, array in adapter.tensors.items()}
+    wanted = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     try:
-        with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {})["adapter"])
-        tensors = load_file(path)
-        return Adapter(int(facts["rank"]), float(facts["alpha"]), tensors)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise TrainingError(f"{path}: not an adapter that iovsim wrote ({error!r}); write it again.") from error
+        if isinstance(model, PeftModel):
+            outcome: Any = set_peft_model_state_dict(model, state)
+            missing = [n for n in outcome.missing_keys if ".lora_" in n or ".modules_to_save." in n]
+        else:
+            plain = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
+            outcome = model.load_state_dict(plain, strict=False)
+            missing = [n for n in outcome.missing_keys if n in wanted]
+    except RuntimeError as error:
+        raise TrainingError(f"adapter of rank {adapter.rank}: does not fit the model ({error}).") from error
+    if missing or outcome.unexpected_keys:
+        raise TrainingError(
+            f"adapter of rank {adapter.rank}: does not fit the model; missing {missing}, unknown "
+            f"{list(outcome.unexpected_keys)}."
+        )
+
+
+def taken_from(model: nn.Module, like: Adapter) -> Adapter:
+    """A copy of what was trained, as an adapter like the one that the model was filled with."""
+    if isinstance(model, PeftModel):
+        state: Mapping[str, torch.Tensor] = get_peft_model_state_dict(
+            model,
+            save_embedding_layers=False,  # else it looks for the base model on the net
+        )
+    else:
+        state = {f"{PREFIX}{name}": p for name, p in model.named_parameters() if p.requires_grad}
+    tensors = {name: tensor.detach().float().numpy().copy() for name, tensor in state.items()}
+    return Adapter(like.rank, like.alpha, tensors, like.scaling, like.tuning)
+
+
+def merged(backbone: Backbone, classes: int, adapter: Adapter) -> Classifier:
+    """A frozen classifier with `W + scale * B @ A` in its weights; the weights that nothing changes are shared.
+
+    Any rank will do, so evaluation needs no PEFT model of the global adapter's rank, which changes from merge to merge.
+    """
+    model = classifier(backbone, classes)
+    changed = {name.removeprefix(PREFIX): a for name, a in adapter.tensors.items() if ".lora_" not in name}
+    for layer in adapted_layers(adapter):
+        left, right = factors(adapter, layer)
+        name = f"{layer.removeprefix(PREFIX)}.weight"
+        changed[name] = model.get_parameter(name).detach().numpy() + (left @ right).astype(np.float32)
+    for name, array in changed.items():
+        module, _, parameter = name.rpartition(".")
+        # A new parameter instead of new values: the old one belongs to the backbone.
+        fresh = nn.Parameter(torch.from_numpy(np.ascontiguousarray(array)), requires_grad=False)
+        setattr(model.get_submodule(module), parameter, fresh)
+    return model
+
+
+def _drop_only_in_adapters(model: PeftModel) -> None:
+    """The frozen base runs as in evaluation, so that its features are constants of a sample; only adapters drop out."""
+    model.eval()
+    for name, module in model.named_modules():
+        if ".lora_dropout" in name:
+            module.train()

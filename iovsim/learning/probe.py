@@ -1,28 +1,27 @@
-"""Turns a frozen RoadViT and labelled pictures into one figure: how well a linear classifier reads its features."""
+"""Turns a frozen backbone and labelled samples into one figure: how well a linear classifier reads its features."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from iovsim.domain import FloatArray
-from iovsim.learning.datasets import Data
-from iovsim.learning.roadvit import RoadViT, to_input
+from iovsim.learning.backbone import Backbone
+from iovsim.learning.evaluate import features
+from iovsim.learning.samples import Data, Pictures, Texts
 
-BATCH = 256
 RIDGE = 1e-4  # weight of the squared coefficients in the loss
 ITERATIONS = 200
 
 
-def linear_probe(model: RoadViT, data: Data) -> float:
-    """Held-out accuracy in [0, 1] of a logistic regression on the frozen class token, features standardised.
+def linear_probe(backbone: Backbone, data: Data) -> float:
+    """Held-out accuracy in [0, 1] of a logistic regression on the frozen features, standardised.
 
     Multinomial logistic regression from zero, by L-BFGS on the whole training set in float64: convex and without random
     draws, so the figure depends on the model and the data alone. The recipe is ours and the same for every model.
     """
-    train, test = _features(model, data.train.images), _features(model, data.test.images)
+    train, test = _features(backbone, data.train.inputs), _features(backbone, data.test.inputs)
     centre, spread = train.mean(axis=0), train.std(axis=0) + 1e-6
     x = torch.from_numpy((train - centre) / spread)
     y = torch.from_numpy(data.train.labels)
@@ -43,7 +42,6 @@ def linear_probe(model: RoadViT, data: Data) -> float:
     return float(np.mean(answers == data.test.labels))
 
 
-def _features(model: RoadViT, images: NDArray[np.uint8]) -> FloatArray:
-    with torch.inference_mode():
-        parts = [model.features(to_input(images[k : k + BATCH])) for k in range(0, len(images), BATCH)]
-    return torch.cat(parts).double().numpy()
+def _features(backbone: Backbone, samples: Pictures | Texts) -> FloatArray:
+    inputs = backbone.prepare(samples)
+    return features(backbone.trunk, inputs, np.arange(len(samples))).double().numpy()

@@ -7,18 +7,24 @@ Transformers See Better", NeurIPS 2021). Sizes are ours: 17 tokens are what one 
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
+from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
+from iovsim.learning.backbone import Backbone, Inputs
+from iovsim.learning.samples import Pictures, Texts
 from iovsim.rng import stream
 
+SIDE = 32  # pixels
 WIDTH = 128
 DEPTH = 6
 HEADS = 4
@@ -67,9 +73,9 @@ class Block(nn.Module):
 
 
 class RoadViT(nn.Module):
-    """Pictures (n, 3, 32, 32) as `to_input` makes them -> logits (n, classes)."""
+    """Pictures (n, 3, 32, 32) as `to_input` makes them -> the read-out class token (n, 128)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in zip((3, *STEM[:-1]), STEM, strict=True):
@@ -79,35 +85,45 @@ class RoadViT(nn.Module):
         self.position = nn.Parameter(torch.zeros(1, TOKENS, WIDTH))
         self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(WIDTH)
-        self.head = nn.Linear(WIDTH, classes)
 
     def embed(self, x: Tensor) -> Tensor:
         """Tokens (n, 17, 128) before the first block; frozen in LoRA training, a constant of the picture."""
         patches = self.stem(x).flatten(2).transpose(1, 2)
         return torch.cat((self.cls.expand(len(x), -1, -1), patches), dim=1) + self.position
 
-    def features(self, x: Tensor) -> Tensor:
-        """The read-out class token (n, 128)."""
+    def forward(self, x: Tensor) -> Tensor:
         tokens = self.embed(x)
         for depth, block in enumerate(self.blocks, start=1):
             tokens = block(tokens, keep=TOKENS if depth < DEPTH else 1)
         read: Tensor = self.norm(tokens[:, 0])
         return read
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureInputs:
+    """Pictures kept as bytes; a batch is scaled when it is asked for."""
+
+    pictures: Pictures
+
+    @property
+    def lengths(self) -> IntArray:
+        return np.full(len(self.pictures), TOKENS, dtype=np.int64)
+
+    def batch(self, rows: IntArray) -> tuple[Tensor, ...]:
+        return (to_input(self.pictures[rows]),)
 
 
-def to_input(images: NDArray[np.uint8]) -> Tensor:
-    """Pictures (n, 32, 32, 3) of 0-255 -> float tensor (n, 3, 32, 32), centred and scaled to about unit spread."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-    return (pixels.float() - 115.0) / 64.0
+def to_input(pictures: Pictures) -> Tensor:
+    """Pictures (n, side, side, 3) of 0-255 -> (n, 3, 32, 32), resized if need be, scaled to about unit spread."""
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    if pixels.shape[-1] != SIDE:
+        pixels = functional.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+    return (pixels - 115.0) / 64.0
 
 
-def untrained(classes: int, seed: int) -> RoadViT:
+def untrained(seed: int) -> RoadViT:
     """RoadViT with random weights: normal, truncated at two of its deviations of 0.02; convolutions after He (2015)."""
-    model = RoadViT(classes)
+    model = RoadViT()
     generator = torch.Generator().manual_seed(int(stream(seed, "roadvit").integers(2**62)))
     with torch.no_grad():
         for module in model.modules():
@@ -122,15 +138,8 @@ def untrained(classes: int, seed: int) -> RoadViT:
     return model
 
 
-def head_tensors(classes: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """A new head from `stream(seed, "head")`: weights uniform within 1 / sqrt(128), the law of torch; bias 0."""
-    bound = WIDTH**-0.5
-    weight = stream(seed, "head").uniform(-bound, bound, (classes, WIDTH)).astype(np.float32)
-    return {"weight": weight, "bias": np.zeros(classes, dtype=np.float32)}
-
-
-def build(classes: int, seed: int, weights: Path = WEIGHTS) -> RoadViT:
-    """RoadViT in evaluation mode with the shipped weights and a head drawn from `seed`.
+def trained(weights: Path = WEIGHTS) -> RoadViT:
+    """RoadViT in evaluation mode with the shipped weights.
 
     Raises `TrainingError` where the weights file is missing, damaged or of another shape.
     """
@@ -142,10 +151,25 @@ def build(classes: int, seed: int, weights: Path = WEIGHTS) -> RoadViT:
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{weights}: not a readable safetensors file ({error}); reinstall iovsim.") from error
-    model = RoadViT(classes)
-    head = {f"head.{name}": torch.from_numpy(array) for name, array in head_tensors(classes, seed).items()}
+    model = RoadViT()
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in state.items()} | head)
+        model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except RuntimeError as error:
         raise TrainingError(f"{weights}: does not fit this RoadViT ({error}); weights and code differ.") from error
     return model.eval()
+
+
+def roadvit(weights: Path = WEIGHTS) -> Backbone:
+    """The built-in backbone, frozen. Raises `TrainingError` like `trained`."""
+    return as_backbone(trained(weights), "roadvit", hashlib.sha256(weights.read_bytes()).hexdigest())
+
+
+def as_backbone(model: RoadViT, name: str, sha256: str) -> Backbone:
+    """Any RoadViT as a frozen backbone."""
+    return Backbone(name, model.eval().requires_grad_(False), WIDTH, sha256, _prepare)
+
+
+def _prepare(inputs: Pictures | Texts) -> Inputs:
+    if not isinstance(inputs, np.ndarray):
+        raise TrainingError("backbone roadvit: it reads pictures, found sentences; choose a text backbone.")
+    return PictureInputs(inputs)

@@ -4,72 +4,92 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from peft import PeftModel
+from torch import nn
 from torch.nn import functional
 
-from iovsim.domain import Adapter, IntArray, Metrics, Task, TrainJob, Update
+from iovsim.domain import (
+    Adapter,
+    Evaluation,
+    FloatArray,
+    Head,
+    IntArray,
+    Metrics,
+    Recipe,
+    Task,
+    TrainJob,
+    Tuning,
+    Update,
+)
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
-from iovsim.learning.datasets import Data
-from iovsim.learning.evaluate import logits, metrics
-from iovsim.learning.roadvit import RoadViT, build, to_input
+from iovsim.learning.adapter import head_of
+from iovsim.learning.backbone import Backbone, Classifier, Inputs
+from iovsim.learning.evaluate import evaluation, features, logits, metrics
+from iovsim.learning.order import batches
+from iovsim.learning.samples import Data, Samples
 from iovsim.learning.threads import use_one_thread
-from iovsim.rng import stream
+from iovsim.rng import seed_of, stream
 
-WEIGHT_DECAY = 0.01  # torch's default for AdamW
+OPTIMISERS = ("adamw", "sgd")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearningTask:
-    """A task with its training pool, which jobs and shards index, and its held-out set."""
+    """A task, its backbone, the training pool that jobs and shards index, the held-out set and validation samples."""
 
     task: Task
+    backbone: Backbone
     data: Data
+    validation: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A task whose samples are made ready for its backbone."""
+
+    learning: LearningTask
+    pool: Inputs
+    test: Inputs
+    validation: Inputs
+    class_weights: torch.Tensor | None  # (classes,)
 
 
 class PeftTrainer:
     """Implements `domain.Trainer`; a result is a function of the job, the base model and the data only."""
 
     def __init__(self, tasks: Mapping[str, LearningTask]) -> None:
-        """Raises `TrainingError` where a task's data name another number of classes than the task.
+        """Raises `TrainingError` where a task's data name another number of classes than the task, or do not suit it.
 
         Sets torch to one thread: results of more threads may differ in the last bit.
         """
         use_one_thread()
-        for name, learning in tasks.items():
-            found = len(learning.data.train.classes)
-            if found != learning.task.classes:
-                raise TrainingError(
-                    f"task {name!r}: classes = {learning.task.classes}, but its data have {found} classes; "
-                    f"set classes = {found} or choose other data."
-                )
-        self._tasks = dict(tasks)
-        self._models: dict[tuple[int, int, float], PeftModel] = {}
-        self._bases: dict[int, RoadViT] = {}
+        self._tasks = {name: _prepared(name, learning) for name, learning in tasks.items()}
+        self._models: dict[tuple[str, int, Tuning, float], nn.Module] = {}
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
 
-    def initial(self, task: str, rank: int, seed: int) -> Adapter:
+    def initial(self, task: str, rank: int, seed: int, tuning: Tuning = Tuning.LORA) -> Adapter:
         """The adapter that every policy starts from."""
-        known = self._task(task).task
-        return lora.initial(task, known.classes, rank, known.alpha, seed)
+        known = self._task(task).learning
+        return lora.initial(known.backbone, task, known.task.classes, known.task.lora, rank, seed, tuning)
 
     def submit(self, job: TrainJob) -> int:
         """Keeps a job until `result` asks for it; raises `TrainingError` now where it can never be trained."""
-        pool = len(self._task(job.task).data.train)
+        pool = len(self._task(job.task).learning.data.train)
         where = f"task {job.task!r}, vehicle {job.vehicle!r}"
         if not len(job.samples) or job.samples.min() < 0 or job.samples.max() >= pool:
             raise TrainingError(
                 f"{where}: samples must index the training pool of {pool}, and there must be at least one."
             )
-        if job.epochs < 1 or job.batch_size < 1 or not job.learning_rate > 0:
+        recipe = job.recipe
+        if job.epochs < 1 or recipe.batch_size < 1 or not recipe.learning_rate > 0:
             raise TrainingError(
-                f"{where}: epochs = {job.epochs}, batch_size = {job.batch_size}, learning_rate = {job.learning_rate}; "
-                "all must be positive."
+                f"{where}: epochs = {job.epochs}, batch_size = {recipe.batch_size}, "
+                f"learning_rate = {recipe.learning_rate}; all must be positive."
             )
         self._submitted += 1
         self._waiting[self._submitted] = job
@@ -87,77 +107,147 @@ class PeftTrainer:
         self._waiting.pop(handle, None)
 
     def train(self, job: TrainJob) -> Update:
-        """Trains `job.adapter` on the job's samples: cross-entropy, AdamW (Loshchilov and Hutter, 2019) begun anew.
+        """Trains `job.adapter` on the job's samples: cross-entropy, the recipe's optimiser begun anew.
 
-        The order of the samples in epoch k is drawn from `stream(job.seed, "order", k)`; the last batch may be smaller.
+        The order of the batches in epoch k is drawn from `stream(job.seed, "order", k)`, see `learning.order`.
         Raises `TrainingError` where the loss stops being finite.
         """
-        model = self._filled(job.task, job.adapter)
-        pool = self._task(job.task).data.train
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(parameters, lr=job.learning_rate, weight_decay=WEIGHT_DECAY)
+        prepared = self._task(job.task)
+        lengths = prepared.pool.lengths[job.samples]
         losses: list[float] = []  # mean over the batches of each epoch
-        for epoch in range(job.epochs):
-            order = job.samples[stream(job.seed, "order", epoch).permutation(len(job.samples))]
-            total, batches = 0.0, 0
-            for start in range(0, len(order), job.batch_size):
-                batch = order[start : start + job.batch_size]
-                loss = functional.cross_entropy(
-                    model(to_input(pool.images[batch])), torch.from_numpy(pool.labels[batch])
-                )
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                total, batches = total + loss.item(), batches + 1
-            losses.append(total / batches)
-            if not math.isfinite(losses[-1]):
-                raise TrainingError(
-                    f"task {job.task!r}, vehicle {job.vehicle!r}: the loss is {losses[-1]} in epoch {epoch} of round "
-                    f"{job.round}; lower learning_rate = {job.learning_rate}."
-                )
-        adapter = lora.taken_from(model, job.adapter.rank, job.adapter.alpha)
+        with torch.random.fork_rng(devices=[]):
+            model = self._filled(job.task, job.adapter, job.dropout)
+            optimiser = optimiser_of([p for p in model.parameters() if p.requires_grad], job.recipe)
+            torch.manual_seed(seed_of(job.seed, "dropout"))
+            for epoch in range(job.epochs):
+                rng = stream(job.seed, "order", epoch)
+                order = batches(job.samples, lengths, job.recipe.batch_size, rng)
+                steps = [_step(model, prepared, batch, optimiser, job.recipe) for batch in order]
+                losses.append(math.fsum(steps) / len(steps))
+                if not math.isfinite(losses[-1]):
+                    raise TrainingError(
+                        f"task {job.task!r}, vehicle {job.vehicle!r}: the loss is {losses[-1]} in epoch {epoch} of "
+                        f"round {job.round}; lower learning_rate = {job.recipe.learning_rate}."
+                    )
+        adapter = lora.taken_from(model, job.adapter)
         if not all(np.isfinite(array).all() for array in adapter.tensors.values()):
             raise TrainingError(
                 f"task {job.task!r}, vehicle {job.vehicle!r}: weights are no longer finite after round {job.round}; "
-                f"lower learning_rate = {job.learning_rate}."
+                f"lower learning_rate = {job.recipe.learning_rate}."
             )
         return Update(adapter, len(job.samples), loss_before=losses[0], loss_after=losses[-1], fraction=1.0)
 
-    def evaluate(self, task: str, adapter: Adapter) -> Metrics:
+    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
         """On the task's held-out set."""
-        test = self._task(task).data.test
-        return metrics(logits(self._merged(task, adapter), test.images), test.labels)
+        prepared = self._task(task)
+        test = prepared.learning.data.test
+        return evaluation(self._logits(task, adapter, prepared.test), test)
 
-    def evaluate_shards(self, task: str, adapter: Adapter, shards: Sequence[IntArray]) -> list[Metrics]:
+    def validate(self, task: str, adapter: Adapter) -> Metrics:
+        """On the task's validation samples."""
+        prepared = self._task(task)
+        samples = prepared.learning.validation
+        return metrics(self._logits(task, adapter, prepared.validation), samples.labels)
+
+    def evaluate_shards(
+        self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
+    ) -> list[Metrics]:
         """On sets of training-pool indices, none empty; a sample that several sets share is looked at once."""
         if not shards:
             return []
         empty = [k for k, shard in enumerate(shards) if not len(shard)]
         if empty:
             raise TrainingError(f"task {task!r}: evaluation set {empty[0]} is empty; raise the shards' test_fraction.")
-        pool = self._task(task).data.train
+        prepared = self._task(task)
+        labels = prepared.learning.data.train.labels
         looked_at, back = np.unique(np.concatenate(shards), return_inverse=True)
-        answers = logits(self._merged(task, adapter), pool.images[looked_at])
-        ends = np.cumsum([len(shard) for shard in shards])[:-1]
-        rows = np.split(back, ends)
-        return [metrics(answers[row], pool.labels[shard]) for row, shard in zip(rows, shards, strict=True)]
+        seen = features(self._merged(task, adapter).trunk, prepared.pool, looked_at)
+        rows = np.split(back, np.cumsum([len(shard) for shard in shards])[:-1])
+        return [
+            metrics(logits(seen[torch.from_numpy(row)], head_of(adapter) if head is None else head), labels[shard])
+            for row, shard, head in zip(rows, shards, heads, strict=True)
+        ]
 
-    def _task(self, name: str) -> LearningTask:
+    def _logits(self, task: str, adapter: Adapter, inputs: Inputs) -> FloatArray:
+        rows = np.arange(len(inputs.lengths))
+        return logits(features(self._merged(task, adapter).trunk, inputs, rows), head_of(adapter))
+
+    def _task(self, name: str) -> _Prepared:
         if name not in self._tasks:
             raise TrainingError(f"task {name!r} is not known to the trainer; {near_match(name, self._tasks)}")
         return self._tasks[name]
 
-    def _filled(self, task: str, adapter: Adapter) -> PeftModel:
-        """The PEFT model of the adapter's rank (built once), holding the adapter."""
-        key = (self._task(task).task.classes, adapter.rank, adapter.alpha)
+    def _filled(self, task: str, adapter: Adapter, dropout: float) -> nn.Module:
+        """The model of the adapter's rank (built once), holding the adapter."""
+        learning = self._task(task).learning
+        key = (task, adapter.rank, adapter.tuning, dropout)
         if key not in self._models:
-            self._models[key] = lora.peft_model(*key)
+            self._models[key] = _model(learning, adapter, dropout)
         lora.load_into(self._models[key], adapter)
         return self._models[key]
 
-    def _merged(self, task: str, adapter: Adapter) -> RoadViT:
+    def _merged(self, task: str, adapter: Adapter) -> Classifier:
         """The model with the adapter in its weights, for evaluation."""
-        classes = self._task(task).task.classes
-        if classes not in self._bases:
-            self._bases[classes] = build(classes, seed=0)
-        return lora.merged(self._bases[classes], adapter)
+        learning = self._task(task).learning
+        return lora.merged(learning.backbone, learning.task.classes, adapter)
+
+
+def optimiser_of(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019) with torch's betas, or SGD without momentum.
+
+    Raises `TrainingError` for any other name.
+    """
+    match recipe.optimiser:
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    raise TrainingError(f"optimiser {recipe.optimiser!r} does not exist; {near_match(recipe.optimiser, OPTIMISERS)}")
+
+
+def class_weights(labels: IntArray, classes: int) -> torch.Tensor:
+    """Weights (classes,) by inverse frequency among the labels, mean 1 over the samples; absent classes weigh 0."""
+    counts = np.bincount(labels, minlength=classes)
+    present = counts > 0
+    weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def _step(
+    model: nn.Module, prepared: _Prepared, batch: IntArray, optimiser: torch.optim.Optimizer, recipe: Recipe
+) -> float:
+    """One step on the samples of `batch`; returns the loss before it."""
+    labels = torch.from_numpy(prepared.learning.data.train.labels[batch])
+    loss = functional.cross_entropy(model(*prepared.pool.batch(batch)), labels, weight=prepared.class_weights)
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    if math.isfinite(recipe.clip_norm):
+        nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], recipe.clip_norm)
+    optimiser.step()
+    return loss.item()
+
+
+def _model(learning: LearningTask, adapter: Adapter, dropout: float) -> nn.Module:
+    classes = learning.task.classes
+    if adapter.tuning is not Tuning.LORA:
+        return lora.reference_model(learning.backbone, classes, adapter.tuning)
+    rule = replace(learning.task.lora, alpha=adapter.alpha, scaling=adapter.scaling, dropout=dropout)
+    return lora.peft_model(learning.backbone, classes, rule, adapter.rank)
+
+
+def _prepared(name: str, learning: LearningTask) -> _Prepared:
+    """The task's samples as its backbone takes them. Raises `TrainingError` where they do not fit task or backbone."""
+    found = len(learning.data.train.classes)
+    if found != learning.task.classes:
+        raise TrainingError(
+            f"task {name!r}: classes = {learning.task.classes}, but its data have {found} classes; "
+            f"set classes = {found} or choose other data."
+        )
+    balanced = learning.task.recipe.balanced
+    return _Prepared(
+        learning=learning,
+        pool=learning.backbone.prepare(learning.data.train.inputs),
+        test=learning.backbone.prepare(learning.data.test.inputs),
+        validation=learning.backbone.prepare(learning.validation.inputs),
+        class_weights=class_weights(learning.data.train.labels, found) if balanced else None,
+    )

@@ -12,7 +12,10 @@ from iovsim.policies.in_time import check_safety, slack_s
 
 @dataclass(frozen=True)
 class FixedRank:
-    """The same rank for all (HomoLoRA / FedIT); a client without the memory for it gets the largest that fits."""
+    """The same rank for all (HomoLoRA / FedIT); a client without the memory for it gets the largest that fits.
+
+    Where a method trains no adapters, all ranks are 0.
+    """
 
     rank: int = 8
 
@@ -23,7 +26,7 @@ class FixedRank:
     def __call__(self, view: RoundView, plan: RoundPlan) -> RoundPlan:
         clients = clients_of(view)
         for task in view.tasks:
-            if self.rank not in task.ranks:
+            if task.ranks != (0,) and self.rank not in task.ranks:
                 raise PolicyError(
                     f"fixed rank {self.rank}: not among the ranks of task {task.task!r}, {list(task.ranks)}; change "
                     "the policy's 'rank' or the task's 'ranks'."

@@ -30,7 +30,7 @@ y_m = 1000.0
 [[tasks]]
 name = "signs"
 round_energy_j = 100.0
-samples_per_vehicle = 8
+shards = { samples = 8 }
 data = { kind = "npz", path = "data.npz" }
 [rounds]
 period_s = 30.0
@@ -153,7 +153,7 @@ IMAGES = np.zeros((40, 32, 32, 3), dtype=np.uint8)
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x_train": IMAGES[:, :16]}, "x_train has shape (40, 16, 32, 3) and type uint8; allowed: (n, 32, 32, 3)"),
+        ({"x_train": IMAGES[:, :16]}, "x_train has shape (40, 16, 32, 3) and type uint8; allowed: (n, side, side, 3)"),
         ({"x_train": IMAGES.astype(np.float64)}, "type float64"),
         ({"y_train": np.full(40, -1)}, "y_train[0] is -1"),
         ({"y_train": np.arange(39) % 4}, "y_train holds 39 labels for 40 pictures"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.domain import Contact, ContactEnd, Forecast, Link, Policy, World
+from iovsim.domain import Adapter, Contact, ContactEnd, Forecast, Link, Policy, Tuning, World
 from iovsim.engine import Method, Setting, State, simulate
 from iovsim.engine.terms import Terms
 from iovsim.learning.aggregate import SvdAggregator
@@ -41,7 +41,9 @@ def terms(world: World) -> Callable[[float], Terms]:
     def make(end_s: float) -> Terms:
         contact, link = straight_contact(end_s)
         vehicle = world.vehicles["v00"]
-        return Terms(contact, link, vehicle.device, world.tasks[0], vehicle.shards["signs"], world.radio)
+        return Terms(
+            contact, link, vehicle.device, world.tasks[0], vehicle.shards["signs"].train, world.radio, Tuning.LORA
+        )
 
     return make
 
@@ -55,11 +57,16 @@ def run_world(tmp_path: Path) -> Runner:
     count = 0
 
     def go(
-        world: World, policy: Policy, forecast: Forecast | None = None, trainer: FakeTrainer | None = None
+        world: World,
+        policy: Policy,
+        forecast: Forecast | None = None,
+        trainer: FakeTrainer | None = None,
+        tuning: Tuning = Tuning.LORA,
+        kept: Callable[[str, str, Adapter], None] | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1
-        method = Method(policy, SvdAggregator(), KeepBudgets(), forecast or HeadingForecast())
+        method = Method(policy, SvdAggregator(), KeepBudgets(), forecast or HeadingForecast(), tuning)
         manifest = Manifest(
             world=world.name,
             world_hash=world.hash,
@@ -70,7 +77,8 @@ def run_world(tmp_path: Path) -> Runner:
         )
         folder = tmp_path / f"run-{count}"
         with RunFolder.create(folder, manifest) as made:
-            state = simulate(Setting(world, method, trainer or FakeTrainer(), made.recorder), lambda done: None)
+            setting = Setting(world, method, trainer or FakeTrainer(), made.recorder, kept or (lambda *_: None))
+            state = simulate(setting, lambda done: None)
         return open_run(folder), state
 
     return go

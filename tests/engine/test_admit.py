@@ -11,8 +11,11 @@ from iovsim.domain import Assignment, RoundPlan, RoundView, World
 from iovsim.engine.admit import admit
 from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
+from iovsim.engine.state import Method
 from iovsim.errors import PolicyError
+from iovsim.learning.aggregate import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
+from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.kinds import all_available
 from iovsim.testing import FakeTrainer
 
@@ -21,7 +24,8 @@ from iovsim.testing import FakeTrainer
 def view(world: World) -> RoundView:
     state = initial_state(world, FakeTrainer())
     state.busy.add("v01")
-    return observe(world, HeadingForecast(), state, world.rsus[0], 0, 0.0)[0]
+    method = Method(all_available(), SvdAggregator(), KeepBudgets(), HeadingForecast())
+    return observe(world, method, state, world.rsus[0], 0, 0.0)[0]
 
 
 def plan_with(view: RoundView, **changes: Any) -> RoundPlan:

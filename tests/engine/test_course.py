@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from iovsim.domain import Assignment, PhaseEnd
-from iovsim.energy import adapter_bits, train_flops
+from iovsim.energy import train_flops, update_bits
 from iovsim.engine.course import compute, downlink, uplink, waiting
 from iovsim.engine.estimate import estimate
 from iovsim.engine.terms import Terms
@@ -27,7 +27,7 @@ def shannon_bps(bandwidth_hz: float, power_w: float, noise_w_per_hz: float) -> f
 def test_downlink_takes_bits_over_rate_and_both_ends_pay(terms: Make) -> None:
     t = terms(100.0)
     rate_bps = shannon_bps(2e6, t.radio.rsu_power_w * 0.1, t.radio.vehicle_noise_w_per_hz)
-    bits = adapter_bits(t.task.charged, 8)
+    bits = update_bits(t.task.charged, 8)
     end = downlink(t, ASSIGNMENT, 3.0, 50.0)
     assert end.completed
     assert end.bits == bits
@@ -41,7 +41,7 @@ def test_uplink_uses_all_the_vehicles_power_in_its_share(terms: Make) -> None:
     t = terms(100.0)
     rate_bps = shannon_bps(2e6, 0.2, t.radio.rsu_noise_w_per_hz)
     end = uplink(t, ASSIGNMENT, 0.0, 50.0)
-    assert end.end_s == pytest.approx(adapter_bits(t.task.charged, 8) / rate_bps, rel=1e-12)
+    assert end.end_s == pytest.approx(update_bits(t.task.charged, 8) / rate_bps, rel=1e-12)
     watts = t.device.idle_w + t.device.tx_circuit_w + 0.2 / t.device.pa_efficiency
     assert end.vehicle_j == pytest.approx(watts * end.end_s)
 
@@ -49,7 +49,7 @@ def test_uplink_uses_all_the_vehicles_power_in_its_share(terms: Make) -> None:
 def test_compute_takes_flops_over_speed_and_hardly_depends_on_rank(terms: Make) -> None:
     t = terms(100.0)
     low, high = (compute(t, Assignment("v0", "signs", r, 2, 2e6, 2e6, 0.2, 28.0), 1.0, 90.0) for r in (2, 8))
-    flops = train_flops(t.task.charged, 2, 2 * len(t.shard.train))
+    flops = train_flops(t.task.charged, 2, 2 * len(t.samples))
     assert low.end_s == pytest.approx(1.0 + flops / t.device.compute_flops)
     assert low.vehicle_j == pytest.approx(t.device.active_w * (low.end_s - 1.0))
     assert 1.0 < (high.end_s - 1.0) / (low.end_s - 1.0) < 1.02

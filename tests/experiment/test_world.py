@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iovsim.config import Scenario, scenario_from
-from iovsim.errors import TraceError
+from iovsim.errors import ScenarioError, TraceError
 from iovsim.experiment.world import BuiltWorld, build_world
 
 SMALL: dict[str, Any] = {
@@ -21,7 +21,8 @@ SMALL: dict[str, Any] = {
         {
             "name": "signs",
             "data": {"kind": "signs", "train": 400, "test": 40},
-            "samples_per_vehicle": 20,
+            "charge_as": "vit-base-patch16-224",
+            "shards": {"samples": 20, "label_alpha": 0.5},
             "round_energy_j": 200.0,
         }
     ],
@@ -59,7 +60,11 @@ def test_the_hash_ignores_what_says_nothing_about_the_world(built: BuiltWorld, s
         {"radio": {"bandwidth_up_hz": 10e6}},
         {"radio": {"fading": {"kind": "none"}}},
         {"contacts": {"hysteresis_m": 0.0}},
-        {"tasks": [SMALL["tasks"][0] | {"dirichlet_alpha": 5.0}]},
+        {"tasks": [SMALL["tasks"][0] | {"shards": {"samples": 20, "label_alpha": 5.0}}]},
+        {"tasks": [SMALL["tasks"][0] | {"shards": {"samples": 20, "label_alpha": 0.5, "arrival_per_s": 0.5}}]},
+        {"tasks": [SMALL["tasks"][0] | {"lora": {"dropout": 0.1}}]},
+        {"tasks": [SMALL["tasks"][0] | {"head": "local"}]},
+        {"evaluation": {"validation_share": 0.2}},
         {"tasks": [SMALL["tasks"][0] | {"round_energy_j": 201.0}]},
         {"devices": {"tiers": {"agx-orin": 1.0}}},
     ],
@@ -105,12 +110,44 @@ def test_a_vehicle_does_not_depend_on_which_others_there_are(built: BuiltWorld, 
         assert np.array_equal(vehicle.shards["signs"].train, other.shards["signs"].train)
 
 
-def test_only_a_share_of_the_vehicles_may_serve_a_task(session_cache: Path, built: BuiltWorld) -> None:
-    half = build_world(
-        scenario(tasks=[SMALL["tasks"][0] | {"vehicle_share": 0.5}]), 1, session_cache, lambda step, done: None
-    ).world.vehicles
-    serving = sum("signs" in v.shards for v in half.values())
-    assert 0.3 * len(half) < serving < 0.7 * len(half)
+def test_vehicles_serve_the_tasks_of_their_sensors(session_cache: Path) -> None:
+    signs = SMALL["tasks"][0] | {"sensor": "camera"}
+    tasks = [
+        signs,
+        signs | {"name": "again"},
+        signs | {"name": "heard", "sensor": "modem"},
+        SMALL["tasks"][0] | {"name": "all"},
+    ]
+    tasks[1]["shards"] = {"samples": 20, "vehicles": 7}
+    asked = scenario(tasks=tasks, sensors={"camera": 0.5, "modem": 0.5})
+    fleet = build_world(asked, 1, session_cache, lambda step, done: None).world.vehicles
+    holders = {t["name"]: {v for v, x in fleet.items() if t["name"] in x.shards} for t in tasks}
+    assert holders["all"] == set(fleet)
+    assert 0.3 * len(fleet) < len(holders["signs"]) < 0.7 * len(fleet)
+    assert len(holders["again"]) == 7
+    assert holders["again"] < holders["signs"], "one camera serves both"
+    both = len(holders["signs"] & holders["heard"])
+    assert 0 < both < min(len(holders["signs"]), len(holders["heard"])), "sensors are drawn on their own"
+
+
+def test_more_holders_than_vehicles_are_refused(session_cache: Path) -> None:
+    asked = scenario(tasks=[SMALL["tasks"][0] | {"shards": {"samples": 20, "vehicles": 9999}}])
+    with pytest.raises(ScenarioError, match=r"task 'signs': shards.vehicles = 9999, but only \d+ vehicles"):
+        build_world(asked, 1, session_cache, lambda step, done: None)
+
+
+def test_samples_arrive_while_the_vehicle_is_on_the_road(session_cache: Path, built: BuiltWorld) -> None:
+    arriving = SMALL["tasks"][0] | {"shards": {"samples": 20, "arrival_per_s": 0.5}}
+    world = build_world(scenario(tasks=[arriving]), 1, session_cache, lambda step, done: None)
+    seen = [s.seen_s for v in world.world.vehicles.values() for s in v.shards.values()]
+    assert len(seen) > 10
+    stays = world.city.stays.groupby("vehicle").agg({"start_s": "min", "end_s": "max"})
+    for name, vehicle in world.world.vehicles.items():
+        for shard in vehicle.shards.values():
+            assert stays.loc[name, "start_s"] <= shard.seen_s[0] <= shard.seen_s[-1] < stays.loc[name, "end_s"]
+            assert len(shard.held(shard.seen_s[0])) >= 1
+            assert len(shard.held(shard.seen_s[-1])) == len(shard.train)
+            assert not len(shard.held(shard.seen_s[0] - 1e-6))
 
 
 def test_contacts_reach_to_the_horizon(built: BuiltWorld) -> None:

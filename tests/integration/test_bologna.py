@@ -21,14 +21,15 @@ def runs(shared: Path, tmp_path_factory: pytest.TempPathFactory, session_cache: 
             "time": {"start_s": 900.0, "duration_s": 100.0},
             "mobility": {"sumocfg": str(shared / "scenarios/bologna_joined/run.sumocfg")},
             "rsus": {"placement": "junctions", "count": 3, "spacing_m": 500.0, "range_m": 150.0},
+            "sensors": {"camera": 0.35},
             "tasks": [
                 {
                     "name": "signs",
                     "data": {"kind": "npz", "path": str(shared / "data/gtsrb32/gtsrb32.npz")},
-                    "samples_per_vehicle": 40,
-                    "vehicle_share": 0.35,
-                    "dirichlet_alpha": 1.0,
-                    "learning_rate": 5e-3,
+                    "sensor": "camera",
+                    "shards": {"samples": 40, "label_alpha": 1.0},
+                    "training": {"learning_rate": 5e-3},
+                    "charge_as": "vit-base-patch16-224",
                     "round_energy_j": 300.0,
                 }
             ],

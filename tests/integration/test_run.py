@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from peft import PeftModel
 
-from iovsim.learning.lora import load_tensors
-from iovsim.learning.roadvit import build
+from iovsim.learning.adapter_files import load_tensors
+from iovsim.learning.backbone import classifier
+from iovsim.learning.roadvit import roadvit
 from iovsim.results import find_runs, open_run
 
 WORLD = """
@@ -30,13 +31,28 @@ placement = "junctions"
 count = 2
 spacing_m = 400.0
 range_m = 250.0
+[sensors]
+camera = 0.7
 [[tasks]]
 name = "signs"
+sensor = "camera"
 data = { kind = "signs", train = 400, test = 60 }
-samples_per_vehicle = 20
-vehicle_share = 0.7
-learning_rate = 5e-3
+charge_as = "vit-base-patch16-224"
 round_energy_j = 200.0
+training = { learning_rate = 5e-3 }
+lora = { dropout = 0.1 }
+shards = { samples = 20, label_alpha = 0.5 }
+[[tasks]]
+name = "lights"
+data = { kind = "lights", train = 400, test = 60 }
+head = "local"
+round_energy_j = 200.0
+training = { class_weights = "balanced", optimiser = "sgd", learning_rate = 0.05 }
+lora = { scaling = "rslora", targets = ["query", "mlp_out"] }
+shards = { samples = 20, arrival_per_s = 0.4 }
+[evaluation]
+adapters_every_merges = 1
+vehicles_every_merges = 1
 [rounds]
 period_s = 20.0
 deadline_s = 18.0
@@ -81,6 +97,49 @@ def test_two_policies_meet_the_same_world(folder: Path) -> None:
     assert start[0].equals(start[1]), "equal initial weights answer equally"
 
 
+def test_adapters_of_every_merge_are_kept(folder: Path) -> None:
+    kept = open_run(folder / "first" / "all-available" / "seed-1").adapters()
+    assert {task: sorted(names) for task, names in kept.items()} == {
+        "lights": ["final", "merge-0001"],
+        "signs": ["final", "merge-0001"],
+    }
+
+
+def test_every_scope_is_evaluated_for_both_tasks(folder: Path) -> None:
+    found = open_run(folder / "first" / "all-available" / "seed-1").table("evaluations")
+    for task, classes in (("signs", 43), ("lights", 5)):
+        scopes = found[(found["task"] == task) & (found["merge"] == 2)].groupby("scope").size()
+        assert scopes["global"] == scopes["validation"] == 1
+        assert scopes["district"] == 4
+        assert 3 <= scopes["class"] <= classes
+        assert scopes["vehicle"] >= 5
+    assert (found.query("scope == 'vehicle'").groupby("task")["merge"].nunique() == 2).all(), "after every merge"
+
+
+def test_samples_that_arrive_on_the_way_are_trained_on_only_after_they_came(folder: Path) -> None:
+    run = open_run(folder / "first" / "all-available" / "seed-1")
+    shards = run.table("shards").query("task == 'lights'").set_index("vehicle")
+    arrivals = shards[["first_s", "last_s", "train_samples"]]
+    jobs = run.table("jobs").query("task == 'lights'").join(arrivals, on="vehicle")
+    assert len(jobs)
+    assert (jobs["first_s"] <= jobs["start_s"]).all()
+    assert (jobs["samples"] >= 1).all()
+    all_there = jobs["samples"] == jobs["train_samples"]
+    assert (all_there == (jobs["last_s"] <= jobs["start_s"])).all()
+    assert not all_there.all(), "some vehicle still collects"
+    assert run.table("shards").query("task == 'signs'")["first_s"].isna().all()
+
+
+def test_data_statistics_stand_in_the_run_and_agree_with_the_shards(folder: Path) -> None:
+    run = open_run(folder / "first" / "random" / "seed-1")
+    shards, classes, data = (run.table(name) for name in ("shards", "shard_classes", "data"))
+    held = classes.groupby(["vehicle", "task"])[["train_samples", "test_samples"]].sum()
+    told = shards.set_index(["vehicle", "task"])[["train_samples", "test_samples"]]
+    assert held.sort_index().equals(told.sort_index())
+    sizes = data.groupby(["task", "part"])["samples"].sum()
+    assert sizes["signs"].to_dict() == {"train": 360, "validation": 40, "test": 60}
+
+
 def test_equal_clients_of_two_policies_train_alike(folder: Path) -> None:
     """In the first round both start from the same adapter: whoever is served by both has the same losses."""
     one, two = (r.table("jobs").query("round == 0").set_index("vehicle") for r in find_runs([folder / "first"]))
@@ -99,7 +158,7 @@ def test_the_final_adapter_loads_with_peft_alone(folder: Path) -> None:
     run = open_run(folder / "first" / "all-available" / "seed-1")
     saved = run.adapters()["signs"]["final"]
     adapter = load_tensors(saved / "adapter_model.safetensors")
-    model = PeftModel.from_pretrained(build(43, seed=0), str(saved))
+    model = PeftModel.from_pretrained(classifier(roadvit(), 43), str(saved))
     weights = dict(model.named_parameters())
     name = next(n for n in adapter.tensors if n.endswith("lora_B.weight"))
     loaded = weights[name.replace("lora_B.weight", "lora_B.default.weight")].detach().numpy()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from iovsim.domain import Architecture, Task
-from iovsim.learning.datasets import Data, builtin_signs
+from iovsim.domain import Architecture, LoraRule, Recipe, Task
+from iovsim.learning.backbone import Backbone
+from iovsim.learning.builtin import generate
+from iovsim.learning.roadvit import roadvit
+from iovsim.learning.samples import Data, take
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 
 CHARGED = Architecture(
@@ -15,6 +19,7 @@ CHARGED = Architecture(
     widths=((128, 128),),
     base_parameters=10,
     activation_bits=1.0,
+    full_activation_bits=1.0,
     parameter_bits=32,
     head_parameters=1,
 )
@@ -22,7 +27,12 @@ CHARGED = Architecture(
 
 @pytest.fixture(scope="session")
 def data() -> Data:
-    return builtin_signs(train=96, test=40, districts=3, seed=5)
+    return generate("signs", train=96, test=40, districts=3, seed=5)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    return roadvit()
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +41,20 @@ def task() -> Task:
         task="signs",
         classes=43,
         ranks=(2, 4, 8),
-        alpha=16.0,
+        lora=LoraRule(16.0),
+        recipe=Recipe(learning_rate=3e-3, batch_size=8),
         local_epochs=2,
-        batch_size=8,
-        learning_rate=3e-3,
+        local_head=False,
         round_energy_j=1.0,
         charged=CHARGED,
     )
 
 
 @pytest.fixture
-def trainer(task: Task, data: Data) -> PeftTrainer:
-    return PeftTrainer({"signs": LearningTask(task, data)})
+def learning(task: Task, data: Data, backbone: Backbone) -> LearningTask:
+    return LearningTask(task, backbone, data, validation=take(data.test, np.arange(10)))
+
+
+@pytest.fixture
+def trainer(learning: LearningTask) -> PeftTrainer:
+    return PeftTrainer({"signs": learning})

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iovsim.domain import Adapter, Float32Array, FloatArray, Update
+from iovsim.domain import Adapter, Float32Array, FloatArray, Scaling, Tuning, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.adapter import adapted_layers, factors
+from iovsim.learning.adapter import HEAD, adapted_layers, factors
 from iovsim.learning.aggregate import AGGREGATORS, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
 from iovsim.rng import stream
 
+HEAD_WEIGHT = f"{HEAD}weight"
 LAYERS = {"a": (12, 10), "b": (7, 16)}  # outputs, inputs
 ALPHA = 8.0
 
@@ -25,7 +27,7 @@ def _adapter(rank: int, seed: int, alpha: float = ALPHA) -> Adapter:
     for layer, (outputs, inputs) in LAYERS.items():
         tensors[f"{layer}.lora_A.weight"] = rng.normal(size=(rank, inputs)).astype(np.float32)
         tensors[f"{layer}.lora_B.weight"] = rng.normal(size=(outputs, rank)).astype(np.float32)
-    tensors["head.weight"] = rng.normal(size=(3, 5)).astype(np.float32)
+    tensors[HEAD_WEIGHT] = rng.normal(size=(3, 5)).astype(np.float32)
     return Adapter(rank, alpha, tensors)
 
 
@@ -75,7 +77,7 @@ def test_the_rank_is_at_most_the_smallest_width_of_the_widest_layer() -> None:
 
 def test_updates_that_are_zero_leave_an_adapter_that_can_be_handed_out() -> None:
     zero = _adapter(2, 0)
-    zero = Adapter(2, ALPHA, {n: 0 * a if ".lora_B" in n else a for n, a in zero.tensors.items()})
+    zero = replace(zero, tensors={n: 0 * a if ".lora_B" in n else a for n, a in zero.tensors.items()})
     merged = SvdAggregator().aggregate(zero, [Update(zero, 5, 1.0, 1.0, 1.0)])
     assert merged.rank == 1
     assert all(not _dense(merged, layer).any() for layer in LAYERS)
@@ -128,8 +130,8 @@ def test_fedavg_averages_the_factors_by_weight() -> None:
 def test_heads_are_averaged_alike_and_types_are_kept(name: str) -> None:
     updates = [_update(3, 1, samples=30), _update(3, 2, samples=10)]
     merged = AGGREGATORS[name]().aggregate(_adapter(3, 0), updates)
-    expected = 0.75 * updates[0].adapter.tensors["head.weight"] + 0.25 * updates[1].adapter.tensors["head.weight"]
-    np.testing.assert_allclose(merged.tensors["head.weight"], expected, atol=1e-6)
+    expected = 0.75 * updates[0].adapter.tensors[HEAD_WEIGHT] + 0.25 * updates[1].adapter.tensors[HEAD_WEIGHT]
+    np.testing.assert_allclose(merged.tensors[HEAD_WEIGHT], expected, atol=1e-6)
     assert all(array.dtype == np.float32 for array in merged.tensors.values())
     assert merged.alpha == ALPHA
 
@@ -143,7 +145,7 @@ def test_fedavg_refuses_unequal_ranks() -> None:
 
 def test_fedavg_takes_the_rank_of_the_first_updates() -> None:
     fresh = _adapter(6, 0)
-    fresh = Adapter(6, ALPHA, {n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
+    fresh = replace(fresh, tensors={n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
     start = FedAvg().redistribute(fresh, 2, seed=0)
     assert start.rank == 2
     np.testing.assert_array_equal(start.tensors["a.lora_A.weight"], fresh.tensors["a.lora_A.weight"][:2])
@@ -153,7 +155,7 @@ def test_fedavg_takes_the_rank_of_the_first_updates() -> None:
 @pytest.mark.parametrize("name", sorted(AGGREGATORS))
 def test_updates_of_another_model_or_without_weight_are_refused(name: str) -> None:
     aggregator, other = AGGREGATORS[name](), _update(3, 1)
-    fewer = Adapter(3, ALPHA, {n: a for n, a in other.adapter.tensors.items() if not n.startswith("b.")})
+    fewer = replace(other.adapter, tensors={n: a for n, a in other.adapter.tensors.items() if not n.startswith("b.")})
     with pytest.raises(TrainingError, match=r"differ in 'b\.lora_A\.weight'"):
         aggregator.aggregate(_adapter(3, 0), [Update(fewer, 1, 1.0, 1.0, 1.0)])
     with pytest.raises(TrainingError, match="one must be positive"):
@@ -190,3 +192,37 @@ def test_factors_carry_the_scale() -> None:
     assert adapted_layers(adapter) == ["a", "b"]
     left, right = factors(adapter, "a")
     np.testing.assert_allclose(left @ right, _dense(adapter, "a"))
+
+
+def test_rank_stabilised_adapters_keep_their_scale_through_aggregation() -> None:
+    updates = [
+        replace(u, adapter=replace(u.adapter, scaling=Scaling.RSLORA))
+        for u in (_update(2, 1), _update(6, 2, samples=30))
+    ]
+    joined = SvdAggregator().aggregate(updates[0].adapter, updates)
+    assert joined.scaling is Scaling.RSLORA
+    for layer in LAYERS:
+        left, right = factors(joined, layer)
+        parts = [factors(u.adapter, layer) for u in updates]
+        assert parts[1][0] == pytest.approx(ALPHA / np.sqrt(6) * updates[1].adapter.tensors[f"{layer}.lora_B.weight"])
+        expected = 0.25 * parts[0][0] @ parts[0][1] + 0.75 * parts[1][0] @ parts[1][1]
+        np.testing.assert_allclose(left @ right, expected, atol=1e-4)
+        cut_left, cut_right = factors(SvdAggregator().redistribute(joined, 12, seed=0), layer)
+        np.testing.assert_allclose(cut_left @ cut_right, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_without_adapters_everything_is_averaged(name: str) -> None:
+    def plain(seed: int) -> Adapter:
+        return Adapter(0, ALPHA, {HEAD_WEIGHT: _adapter(1, seed).tensors[HEAD_WEIGHT]}, tuning=Tuning.HEAD)
+
+    updates = [replace(_update(1, 0, samples=n), adapter=plain(n)) for n in (10, 30)]
+    joined = AGGREGATORS[name]().aggregate(plain(0), updates)
+    assert (joined.rank, joined.tuning) == (0, Tuning.HEAD)
+    np.testing.assert_allclose(
+        joined.tensors[HEAD_WEIGHT],
+        0.25 * plain(10).tensors[HEAD_WEIGHT] + 0.75 * plain(30).tensors[HEAD_WEIGHT],
+        atol=1e-6,
+    )
+    assert AGGREGATORS[name]().redistribute(joined, 0, seed=0) is joined
+    assert stable_rank(joined) == 0.0

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from iovsim.errors import TrainingError
-from iovsim.learning.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, build, head_tensors, to_input, untrained
+from iovsim.learning.backbone import classifier, head_tensors, layers
+from iovsim.learning.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, roadvit, to_input, trained, untrained
 from iovsim.rng import stream
 
 
@@ -26,26 +27,26 @@ def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
         assert not any(name.startswith("head.") for name in file.keys())  # noqa: SIM118  (not a mapping)
 
 
-def test_the_model_gives_finite_logits_for_every_class() -> None:
-    logits = build(43, seed=0)(_pictures(3))
+def test_a_classifier_gives_finite_logits_for_every_class() -> None:
+    logits = classifier(roadvit(), 43)(_pictures(3))
     assert logits.shape == (3, 43)
     assert torch.isfinite(logits).all()
 
 
 def test_leaving_out_unread_tokens_in_the_last_block_changes_nothing() -> None:
-    model, x = build(5, seed=0), _pictures(4)
+    model, x = trained(), _pictures(4)
     with torch.inference_mode():
         tokens = model.embed(x)
         assert tokens.shape == (4, TOKENS, 128)
         for block in model.blocks:
             tokens = block(tokens)
-        assert torch.allclose(model.norm(tokens[:, 0]), model.features(x), atol=1e-5)
+        assert torch.allclose(model.norm(tokens[:, 0]), model(x), atol=1e-5)
     assert len(model.blocks) == DEPTH
 
 
 def test_attention_equals_torchs_own() -> None:
     attention, x = (
-        build(5, seed=0).get_submodule("blocks.2.attention"),
+        trained().get_submodule("blocks.2.attention"),
         torch.randn(3, TOKENS, 128, generator=torch.Generator()),
     )
     assert isinstance(attention, Attention)
@@ -59,28 +60,63 @@ def test_attention_equals_torchs_own() -> None:
 
 
 def test_the_head_is_drawn_by_seed() -> None:
-    first, again, other = (build(7, seed=s).head.weight for s in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert np.abs(head_tensors(7, 3)["weight"]).max() <= 128**-0.5
+    first, again, other = (head_tensors(128, 7, seed)["weight"] for seed in (3, 3, 4))
+    assert first.shape == (7, 128)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.abs(first).max() <= 128**-0.5
+
+
+def test_pictures_of_another_size_are_resized() -> None:
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, None, :, None] * 4, (2, 64, 64, 3))
+    small = to_input(np.ascontiguousarray(ramp))
+    assert small.shape == (2, 3, 32, 32)
+    expected = ((8 * torch.arange(32) + 2.0) - 115.0) / 64.0
+    assert torch.allclose(small[:, :, :, 1:-1], expected[1:-1].expand(2, 3, 32, 30), atol=1e-4)
+
+
+def test_classifiers_share_the_frozen_weights_and_own_their_modules() -> None:
+    backbone = roadvit()
+    one, other = classifier(backbone, 3), classifier(backbone, 4)
+    for name, weight in backbone.trunk.named_parameters():
+        assert one.get_parameter(f"trunk.{name}") is weight
+        assert not weight.requires_grad
+    assert one.trunk is not other.trunk
+    assert one.head.weight.requires_grad
+
+
+def test_layers_are_found_by_role_first_block_first() -> None:
+    found = layers(roadvit().trunk, ("value", "query"), "here")
+    assert list(found)[:3] == ["blocks.0.attention.query", "blocks.0.attention.value", "blocks.1.attention.query"]
+    assert len(found) == 2 * DEPTH
+    wide = layers(roadvit().trunk, ("mlp_in", "mlp_out", "output", "key"), "here")
+    assert len(wide) == 4 * DEPTH
+    assert [wide[f"blocks.0.mlp.{k}"].out_features for k in (0, 2)] == [512, 128]
+    with pytest.raises(TrainingError, match="here: no layer has the role 'qeury'; did you mean 'query'"):
+        layers(roadvit().trunk, ("qeury",), "here")
+
+
+def test_sentences_are_refused() -> None:
+    with pytest.raises(TrainingError, match="roadvit: it reads pictures, found sentences"):
+        roadvit().prepare((("a sentence",),))
 
 
 def test_random_weights_are_drawn_by_seed() -> None:
-    a, b, c = (untrained(3, seed).state_dict() for seed in (0, 0, 1))
+    a, b, c = (untrained(seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["position"], c["position"])
 
 
 def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"none\.safetensors: the weights file is missing"):
-        build(3, 0, tmp_path / "none.safetensors")
+        roadvit(tmp_path / "none.safetensors")
 
 
 def test_a_damaged_weights_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"not weights")
     with pytest.raises(TrainingError, match=r"bad\.safetensors: not a readable safetensors file"):
-        build(3, 0, path)
+        roadvit(path)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
@@ -89,4 +125,4 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     state["cls"] = torch.zeros(1, 1, 64)
     save_file(state, path)
     with pytest.raises(TrainingError, match=r"other\.safetensors: does not fit this RoadViT"):
-        build(3, 0, path)
+        roadvit(path)

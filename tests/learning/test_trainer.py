@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,18 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
-from iovsim.domain import Adapter, Task, TrainJob, Update
+from iovsim.domain import Adapter, LoraRule, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.datasets import Data
-from iovsim.learning.evaluate import logits, metrics
-from iovsim.learning.roadvit import build
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.adapter import HEAD, head_of
+from iovsim.learning.backbone import Backbone, classifier
+from iovsim.learning.evaluate import metrics
+from iovsim.learning.lora import merged
+from iovsim.learning.roadvit import to_input
+from iovsim.learning.samples import Data, take
+from iovsim.learning.trainer import LearningTask, PeftTrainer, class_weights
 from iovsim.rng import stream
+
+RECIPE = Recipe(learning_rate=3e-3, batch_size=8)
 
 
 def _job(adapter: Adapter, vehicle: str = "v0", seed: int = 3, **changes: object) -> TrainJob:
@@ -27,8 +33,8 @@ def _job(adapter: Adapter, vehicle: str = "v0", seed: int = 3, **changes: object
         adapter=adapter,
         samples=np.arange(10, 30),
         epochs=2,
-        batch_size=8,
-        learning_rate=3e-3,
+        recipe=RECIPE,
+        dropout=0.0,
         seed=seed,
     )
     return replace(job, **changes)  # type: ignore[arg-type]
@@ -39,48 +45,108 @@ def _equal(a: Update, b: Update) -> bool:
     return same and (a.loss_before, a.loss_after) == (b.loss_before, b.loss_after)
 
 
-def test_an_update_equals_plain_peft_trained_by_hand(trainer: PeftTrainer, data: Data) -> None:
-    job = _job(trainer.initial("signs", 4, seed=1))
+def _by_hand(model: torch.nn.Module, job: TrainJob, data: Data, weight: torch.Tensor | None = None) -> list[float]:
+    """Trains a model that holds the job's adapter the plain way; returns the mean loss of each epoch."""
+    pictures, labels = to_input(data.train.inputs), torch.from_numpy(data.train.labels)  # type: ignore[arg-type]
+    own, recipe = [p for p in model.parameters() if p.requires_grad], job.recipe
+    made = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.SGD
+    optimiser = made(own, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    means = []
+    for epoch in range(job.epochs):
+        order = job.samples[stream(job.seed, "order", epoch).permutation(len(job.samples))]
+        losses = []
+        for batch in np.split(order, range(recipe.batch_size, len(order), recipe.batch_size)):
+            loss = torch.nn.CrossEntropyLoss(weight=weight)(model(pictures[batch]), labels[batch])
+            losses.append(loss.item())
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(own, recipe.clip_norm)
+            optimiser.step()
+        means.append(float(np.mean(losses)))
+    return means
+
+
+@pytest.mark.parametrize("rule", [LoraRule(16.0), LoraRule(8.0, Scaling.RSLORA, 0.0, ("key", "mlp_in"))])
+def test_an_update_equals_plain_peft_trained_by_hand(learning: LearningTask, data: Data, rule: LoraRule) -> None:
+    trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, lora=rule))})
+    job = _job(trainer.initial("signs", 4, seed=1), epochs=2)
     update = trainer.result(trainer.submit(job))
 
+    names = {"query": "attention.query", "value": "attention.value", "key": "attention.key", "mlp_in": "mlp.0"}
     config = LoraConfig(
-        r=4, lora_alpha=16, target_modules=["query", "value"], modules_to_save=["head"], lora_dropout=0.0
+        r=4,
+        lora_alpha=rule.alpha,  # type: ignore[arg-type]
+        target_modules=[names[role] for role in rule.targets],
+        modules_to_save=["head"],
+        use_rslora=rule.scaling is Scaling.RSLORA,
     )
-    model = get_peft_model(build(43, seed=0), config)
+    model = get_peft_model(classifier(learning.backbone, 43), config)
     own = dict(model.named_parameters())
     with torch.no_grad():
         for name, array in job.adapter.tensors.items():
             inner = name.replace(".lora_A.", ".lora_A.default.").replace(".lora_B.", ".lora_B.default.")
             own[inner.replace(".head.", ".head.modules_to_save.default.")].copy_(torch.from_numpy(array))
-    pictures = (torch.from_numpy(data.train.images).float().permute(0, 3, 1, 2) - 115.0) / 64.0
-    labels = torch.from_numpy(data.train.labels)
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
-    losses: list[list[float]] = []
-    for epoch in range(2):
-        order = job.samples[stream(3, "order", epoch).permutation(20)]
-        losses.append([])
-        for batch in (order[:8], order[8:16], order[16:]):
-            loss = torch.nn.CrossEntropyLoss()(model(pictures[batch]), labels[batch])
-            losses[-1].append(loss.item())
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+    losses = _by_hand(model, job, data)
 
     expected = get_peft_model_state_dict(model)
     assert set(expected) == set(update.adapter.tensors)
     for name, tensor in expected.items():
         # AdamW's first steps turn rounding into sign, so the bound is a part of one step, not of float32's resolution.
         np.testing.assert_allclose(update.adapter.tensors[name], tensor.numpy(), atol=1e-5, err_msg=name)
-    assert update.loss_before == pytest.approx(np.mean(losses[0]), rel=1e-5)
-    assert update.loss_after == pytest.approx(np.mean(losses[1]), rel=1e-5)
+    assert [update.loss_before, update.loss_after] == pytest.approx(losses, rel=1e-5)
     assert (update.samples, update.fraction) == (20, 1.0)
 
 
-def test_results_do_not_depend_on_the_order_of_calls(trainer: PeftTrainer, task: Task, data: Data) -> None:
+@pytest.mark.parametrize("tuning", [Tuning.HEAD, Tuning.FULL])
+def test_reference_modes_equal_plain_torch(learning: LearningTask, data: Data, tuning: Tuning) -> None:
+    recipe = Recipe(learning_rate=0.02, batch_size=8, optimiser="sgd", weight_decay=0.1, clip_norm=0.5, balanced=True)
+    trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, recipe=recipe))})
+    job = _job(trainer.initial("signs", 0, 1, tuning), recipe=recipe)
+    update = trainer.train(job)
+
+    model = classifier(learning.backbone, 43)
+    if tuning is Tuning.FULL:
+        model.trunk = copy.deepcopy(learning.backbone.trunk).requires_grad_(True)
+    with torch.no_grad():
+        model.head.load_state_dict({k.removeprefix(HEAD): torch.from_numpy(a) for k, a in head_of(job.adapter).items()})
+    losses = _by_hand(model, job, data, class_weights(data.train.labels, 43))
+    trained = {f"base_model.model.{name}": p for name, p in model.named_parameters() if p.requires_grad}
+    assert trained.keys() == update.adapter.tensors.keys()
+    for name, tensor in trained.items():
+        np.testing.assert_allclose(update.adapter.tensors[name], tensor.detach().numpy(), atol=1e-5, err_msg=name)
+    assert update.loss_after == pytest.approx(losses[-1], rel=1e-5)
+    assert (update.adapter.rank, update.adapter.tuning) == (0, tuning)
+
+
+def test_dropout_is_drawn_by_the_jobs_seed_and_only_in_adapters(learning: LearningTask) -> None:
+    trainer = PeftTrainer({"signs": learning})
+    start = trainer.initial("signs", 4, seed=1)
+    jobs = [_job(start, dropout=0.5), _job(start, dropout=0.5), _job(start), _job(start, seed=4, dropout=0.5)]
+    torch.manual_seed(11)
+    drawn = torch.rand(1)
+    torch.manual_seed(11)
+    first, again, without, other = [trainer.train(job) for job in jobs]
+    assert torch.equal(torch.rand(1), drawn), "training leaves torch's own random numbers alone"
+    assert _equal(first, again)
+    assert not _equal(first, without)
+    assert not _equal(first, other)
+    head_only = [_job(trainer.initial("signs", 0, 1, Tuning.HEAD), dropout=d) for d in (0.0, 0.5)]
+    assert _equal(*(trainer.train(job) for job in head_only)), "a frozen base does not drop out"
+
+
+def test_balanced_weights_make_every_class_count_alike() -> None:
+    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 3])
+    weights = class_weights(labels, 5).numpy()
+    assert weights[[2, 4]].tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(weights[[0, 1, 3]] * [6, 2, 1], 3.0)
+    assert weights[labels].mean() == pytest.approx(1.0)
+
+
+def test_results_do_not_depend_on_the_order_of_calls(trainer: PeftTrainer, learning: LearningTask) -> None:
     jobs = [_job(trainer.initial("signs", rank, seed=1), f"v{rank}", seed=rank, epochs=1) for rank in (2, 4, 8)]
     handles = [trainer.submit(job) for job in jobs]
     forwards = [trainer.result(handle) for handle in handles]
-    other = PeftTrainer({"signs": LearningTask(task, data)})
+    other = PeftTrainer({"signs": learning})
     handles = [other.submit(job) for job in reversed(jobs)]
     other.evaluate("signs", jobs[0].adapter)
     backwards = [other.result(handle) for handle in reversed(handles)]
@@ -99,17 +165,30 @@ def test_training_moves_the_adapter_and_leaves_its_input_alone(trainer: PeftTrai
     assert (update.adapter.rank, update.adapter.alpha) == (4, 16.0)
 
 
-def test_evaluation_joins_shards_and_gives_each_its_own_figures(trainer: PeftTrainer, data: Data) -> None:
+def _figures(found: Metrics) -> tuple[int, float, float]:
+    return found.samples, found.accuracy, found.macro_f1
+
+
+def test_evaluation_joins_shards_and_gives_each_its_own_figures(
+    trainer: PeftTrainer, data: Data, backbone: Backbone
+) -> None:
     adapter = trainer.train(_job(trainer.initial("signs", 4, seed=1), epochs=4)).adapter
-    shards = [np.array([5, 2, 9]), np.arange(10, 30), np.array([9])]
-    joined = trainer.evaluate_shards("signs", adapter, shards)
-    model = trainer._filled("signs", adapter)
-    for shard, found in zip(shards, joined, strict=True):
-        alone = metrics(logits(model, data.train.images[shard]), data.train.labels[shard])
-        assert (found.samples, found.accuracy, found.macro_f1) == (alone.samples, alone.accuracy, alone.macro_f1)
-        assert found.loss == pytest.approx(alone.loss, rel=1e-4)
-    assert trainer.evaluate_shards("signs", adapter, []) == []
-    assert trainer.evaluate("signs", adapter).samples == 40
+    other = head_of(trainer.initial("signs", 4, seed=9))
+    shards = [np.array([5, 2, 9]), np.arange(10, 30), np.array([9]), np.arange(10, 30)]
+    joined = trainer.evaluate_shards("signs", adapter, shards, [None, None, None, other])
+    model = merged(backbone, 43, adapter)
+    with torch.inference_mode():
+        for shard, found in zip(shards[:3], joined[:3], strict=True):
+            answers = model(to_input(take(data.train, shard).inputs))  # type: ignore[arg-type]
+            alone = metrics(answers.double().numpy(), data.train.labels[shard])
+            assert _figures(found) == _figures(alone)
+            assert found.loss == pytest.approx(alone.loss, rel=1e-4)
+    assert joined[3].loss > joined[1].loss, "an untrained head is worse"
+    assert trainer.evaluate_shards("signs", adapter, [], []) == []
+    whole = trainer.evaluate("signs", adapter)
+    assert whole.overall.samples == sum(m.samples for m in whole.by_class.values()) == 40
+    assert set(whole.by_district) == {0, 1, 2}
+    assert trainer.validate("signs", adapter).samples == 10
 
 
 def test_the_initial_adapter_depends_on_the_seed_alone(trainer: PeftTrainer) -> None:
@@ -121,7 +200,7 @@ def test_the_initial_adapter_depends_on_the_seed_alone(trainer: PeftTrainer) -> 
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_a_loss_that_is_not_finite_names_task_and_vehicle(trainer: PeftTrainer) -> None:
     with pytest.raises(TrainingError, match=r"task 'signs', vehicle 'v0': the loss is .*lower learning_rate"):
-        trainer.train(_job(trainer.initial("signs", 4, seed=1), learning_rate=1e30, epochs=3))
+        trainer.train(_job(trainer.initial("signs", 4, seed=1), recipe=replace(RECIPE, learning_rate=1e30), epochs=3))
 
 
 def test_wrong_jobs_are_refused_when_submitted(trainer: PeftTrainer) -> None:
@@ -145,9 +224,15 @@ def test_a_result_is_given_once(trainer: PeftTrainer) -> None:
 
 def test_an_empty_shard_cannot_be_evaluated(trainer: PeftTrainer) -> None:
     with pytest.raises(TrainingError, match="evaluation set 1 is empty"):
-        trainer.evaluate_shards("signs", trainer.initial("signs", 2, 1), [np.arange(3), np.arange(0)])
+        trainer.evaluate_shards("signs", trainer.initial("signs", 2, 1), [np.arange(3), np.arange(0)], [None, None])
 
 
-def test_a_task_and_its_data_must_agree_on_the_classes(task: Task, data: Data) -> None:
+def test_a_task_and_its_data_must_agree_on_the_classes(learning: LearningTask) -> None:
     with pytest.raises(TrainingError, match="classes = 10, but its data have 43 classes"):
-        PeftTrainer({"signs": LearningTask(replace(task, classes=10), data)})
+        PeftTrainer({"signs": replace(learning, task=replace(learning.task, classes=10))})
+
+
+def test_an_unknown_optimiser_is_named(trainer: PeftTrainer) -> None:
+    wrong = _job(trainer.initial("signs", 4, seed=1), recipe=replace(RECIPE, optimiser="adam"))
+    with pytest.raises(TrainingError, match="optimiser 'adam' does not exist; did you mean 'adamw'"):
+        trainer.train(wrong)

@@ -1,11 +1,9 @@
-"""Turns a file, a folder or a seed into samples: pictures of 32 x 32 with their class labels, checked on the way in."""
+"""A file or a folder of pictures with class labels becomes samples, checked on the way in."""
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,50 +12,11 @@ from PIL import Image, UnidentifiedImageError
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning import signs
-from iovsim.learning.threads import use_one_thread
-from iovsim.rng import stream
+from iovsim.learning.samples import Data, Pictures, Samples, split
 
-SIDE = 32
+LEAST_SIDE = 8
 SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".bmp")
 DIVIDED_KEYS = ("x_train", "y_train", "x_test", "y_test")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """Pictures uint8 (n, 32, 32, 3), labels (n,) in [0, classes), class names and, if known, each one's district."""
-
-    images: NDArray[np.uint8]
-    labels: IntArray
-    classes: tuple[str, ...]
-    districts: IntArray | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """A task's training pool, from which vehicles' shards are drawn, and its global held-out set."""
-
-    train: Samples
-    test: Samples
-
-
-def builtin_signs(train: int, test: int, districts: int, seed: int) -> Data:
-    """The built-in road signs: `train` and `test` pictures, classes and districts drawn evenly and by seed."""
-    for name, count in (("train", train), ("test", test), ("districts", districts)):
-        if count < 1:
-            raise TrainingError(f"signs: {name} = {count}; it must be at least 1.")
-    use_one_thread()
-    parts = []
-    for part, count in (("train", train), ("test", test)):
-        rng = stream(seed, "signs", part)
-        labels = rng.integers(len(signs.SIGNS), size=count)
-        places = rng.integers(districts, size=count)
-        images = signs.render(labels, places, seed, part=part)
-        parts.append(Samples(images, labels, signs.CLASSES, places))
-    return Data(train=parts[0], test=parts[1])
 
 
 def load_npz(path: Path, *, test_fraction: float, seed: int) -> Data:
@@ -65,7 +24,7 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Data:
 
     Raises `TrainingError` where the file or a key is missing or damaged, or an array has another shape, type or range.
     """
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     if all(key in arrays for key in DIVIDED_KEYS):
         pairs = [("x_train", "y_train"), ("x_test", "y_test")]
     elif "x" in arrays and "y" in arrays:
@@ -83,12 +42,12 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Data:
                 f"{path}: {key}[{row}] is {labels[row]}, but `classes` names {len(names)} classes; labels run from 0."
             )
     if len(checked) == 1:
-        return _split(Samples(*checked[0], names), path, test_fraction, seed)
+        return split(Samples(*checked[0], names), str(path), test_fraction, seed)
     return Data(train=Samples(*checked[0], names), test=Samples(*checked[1], names))
 
 
-def load_folder(path: Path, *, test_fraction: float, seed: int) -> Data:
-    """Reads `train/<class>/*` and `test/<class>/*`, or `<class>/*` split by `seed`; pictures are resized to 32 x 32.
+def load_folder(path: Path, *, side: int, test_fraction: float, seed: int) -> Data:
+    """Reads `train/<class>/*` and `test/<class>/*`, or `<class>/*` split by `seed`; pictures become `side` x `side`.
 
     Classes are the folders' names sorted. Raises `TrainingError` where a folder is missing or empty, `test` has
     a class that `train` has not, or a picture cannot be read.
@@ -100,48 +59,20 @@ def load_folder(path: Path, *, test_fraction: float, seed: int) -> Data:
     if (path / "train").is_dir() != (path / "test").is_dir():
         raise TrainingError(f"{path}: only one of `train` and `test` is there; give both, or one folder a class.")
     if not (path / "train").is_dir():
-        return _split(_read_classes(path, _folders(path)), path, test_fraction, seed)
+        return split(_read_classes(path, _folders(path), side), str(path), test_fraction, seed)
     train, test = _folders(path / "train"), _folders(path / "test")
     unknown = sorted(set(test) - set(train))
     if unknown:
         raise TrainingError(
             f"{path / 'test' / unknown[0]}: this class is not in `train`, which has {', '.join(train)}."
         )
-    return Data(train=_read_classes(path / "train", train), test=_read_classes(path / "test", train))
+    return Data(train=_read_classes(path / "train", train, side), test=_read_classes(path / "test", train, side))
 
 
-def save_data(data: Data, path: Path) -> None:
-    """Keeps data for `read_data`, districts included; whole or not at all."""
-    arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(data.train.classes)}
-    for part, samples in (("train", data.train), ("test", data.test)):
-        arrays |= {f"x_{part}": samples.images, f"y_{part}": samples.labels}
-        if samples.districts is not None:
-            arrays[f"districts_{part}"] = samples.districts
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    unfinished.replace(path)
-
-
-def read_data(path: Path) -> Data:
-    """What `save_data` wrote. Raises `TrainingError` like `load_npz`."""
-    data = load_npz(path, test_fraction=0.5, seed=0)
-    places = _read_arrays(path)
-    train, test = (places.get(f"districts_{part}") for part in ("train", "test"))
-    if train is None or test is None:
-        return data
-    return Data(
-        train=replace(data.train, districts=train.astype(np.int64)),
-        test=replace(data.test, districts=test.astype(np.int64)),
-    )
-
-
-def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """All arrays of an `.npz` file. Raises `TrainingError` where it is missing, damaged or holds pickles."""
     if not path.is_file():
-        raise TrainingError(
-            f"{path}: no such file; a task's data may be an .npz file, a folder of pictures, or `signs`."
-        )
+        raise TrainingError(f"{path}: no such file; check the path, which starts at the scenario's folder.")
     try:
         with path.open("rb") as file:  # numpy itself leaves a damaged file open
             archive = np.load(file, allow_pickle=False)
@@ -159,12 +90,12 @@ def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         ) from error
 
 
-def _images(path: Path, key: str, array: NDArray[np.generic]) -> NDArray[np.uint8]:
-    shape = (SIDE, SIDE, 3)
-    if array.ndim != 4 or array.shape[1:] != shape or array.dtype != np.uint8:
+def _images(path: Path, key: str, array: NDArray[np.generic]) -> Pictures:
+    square = array.ndim == 4 and array.shape[1] == array.shape[2] >= LEAST_SIDE and array.shape[3] == 3
+    if not square or array.dtype != np.uint8:
         raise TrainingError(
-            f"{path}: {key} has shape {array.shape} and type {array.dtype}; allowed: (n, {SIDE}, {SIDE}, 3), uint8. "
-            f"Resize the pictures to {SIDE} x {SIDE}, put colour last, and scale to 0-255."
+            f"{path}: {key} has shape {array.shape} and type {array.dtype}; allowed: (n, side, side, 3), uint8, "
+            f"side at least {LEAST_SIDE}. Resize the pictures to one square, put colour last, and scale to 0-255."
         )
     if not len(array):
         raise TrainingError(f"{path}: {key} is empty; it must hold at least one picture.")
@@ -204,39 +135,23 @@ def _folders(path: Path) -> list[str]:
     return names
 
 
-def _read_classes(path: Path, classes: Sequence[str]) -> Samples:
-    images: list[NDArray[np.uint8]] = []
+def _read_classes(path: Path, classes: Sequence[str], side: int) -> Samples:
+    images: list[Pictures] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         folder = path / name
         files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-        images += [_read_picture(file) for file in files]
+        images += [_read_picture(file, side) for file in files]
         labels += [label] * len(files)
     if not images:
         raise TrainingError(f"{path}: no picture in its class folders; allowed endings: {', '.join(SUFFIXES)}.")
     return Samples(np.stack(images), np.array(labels, dtype=np.int64), tuple(classes))
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8]:
+def _read_picture(path: Path, side: int) -> Pictures:
     try:
         with Image.open(path) as picture:
-            small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+            small = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise TrainingError(f"{path}: not a readable picture ({error}); replace it or take it away.") from error
     return np.asarray(small, dtype=np.uint8)
-
-
-def _split(pool: Samples, path: Path, test_fraction: float, seed: int) -> Data:
-    """Holds back a part of the pool, drawn by seed."""
-    count = round(len(pool) * test_fraction)
-    if not 0 < count < len(pool):
-        raise TrainingError(
-            f"{path}: holding back {test_fraction} of {len(pool)} samples leaves training or test empty; "
-            "choose a fraction between 0 and 1, or give more samples."
-        )
-    order = stream(seed, "split").permutation(len(pool))
-    test, train = np.sort(order[:count]), np.sort(order[count:])
-    return Data(
-        train=Samples(pool.images[train], pool.labels[train], pool.classes),
-        test=Samples(pool.images[test], pool.labels[test], pool.classes),
-    )
