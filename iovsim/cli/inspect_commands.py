@@ -1,4 +1,4 @@
-"""`show`, `check`, `policies`, `columns` and `metrics`: what a run, a scenario, or the program itself holds."""
+"""`show`, `check`, `scenarios`, `policies`, `columns`, `metrics`: what a run, a scenario or the program holds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from iovsim.cli.progress import wide_console
-from iovsim.cli.run_commands import CacheOption, ScenarioArgument, find_scenario, usable_cache
+from iovsim.cli.run_commands import (
+    CacheOption,
+    DataOption,
+    ScenarioArgument,
+    builtin_scenarios,
+    find_scenario,
+    usable_cache,
+)
 from iovsim.config import builtin_policies, load_policy
 from iovsim.errors import ScenarioError, near_match
 
@@ -18,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("show")(show)
     app.command("check")(check)
+    app.command("scenarios")(scenarios)
     app.command("policies")(policies)
     app.command("columns")(columns)
     app.command("metrics")(metrics)
@@ -38,10 +47,11 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 def check(
     scenario: ScenarioArgument,
     policy: Annotated[list[str] | None, typer.Option("--policy", "-p", help="Also check these policies.")] = None,
+    data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Check a scenario without running it: keys, map, RSU sites, radio models, data, devices, policies."""
-    world = find_scenario(scenario)
+    world = find_scenario(scenario, data or ())
     files = [load_policy(p) for p in policy or []]
 
     from iovsim.experiment.check import check_scenario  # late: torch takes seconds, a misspelt name must not
@@ -49,6 +59,17 @@ def check(
     console = wide_console()
     for line in check_scenario(world, files, usable_cache(cache)):
         console.print(f"[green]ok[/] {line}", highlight=False)
+
+
+def scenarios() -> None:
+    """List the built-in scenarios: their tasks, and the data and backbone of each."""
+    table = Table("name", "task", "data", "backbone", "what it is", title="built-in scenarios", title_justify="left")
+    for name in builtin_scenarios():
+        scenario = find_scenario(name)
+        for number, task in enumerate(scenario.tasks):
+            first = (name, escape(scenario.title)) if number == 0 else ("", "")
+            table.add_row(first[0], task.name, task.data.kind, task.backbone.kind, first[1])
+    wide_console().print(table)
 
 
 def policies() -> None:

@@ -9,7 +9,14 @@ import typer
 from rich.console import Console
 
 from iovsim.cli.progress import shown, wide_console
-from iovsim.cli.run_commands import CacheOption, ScenarioArgument, find_scenario, parse_seeds, usable_cache
+from iovsim.cli.run_commands import (
+    CacheOption,
+    DataOption,
+    ScenarioArgument,
+    find_scenario,
+    parse_seeds,
+    usable_cache,
+)
 from iovsim.domain import Tuning
 from iovsim.errors import ResultsError, ScenarioError
 
@@ -37,10 +44,11 @@ def centralised(
     ] = Path("centralised"),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that OUT already holds.")] = False,
+    data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Train a scenario's tasks with all their data in one place: the reference for federated training."""
-    world = find_scenario(scenario)
+    world = find_scenario(scenario, data or ())
     numbers, chosen = parse_seeds(seeds), parse_ranks(ranks)
     table = out / "centralised.csv"
     if table.exists() and not overwrite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,10 @@ PolicyOption = Annotated[
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder for recorded traffic (default: the user's cache folder).")
 ]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="TASK=PATH", help="Take a task's data from this file or folder; may be repeated."),
+]
 MAX_SEED = 2**31 - 1
 """The largest seed that SUMO takes."""
 MAX_SEEDS = 10_000
@@ -46,10 +51,11 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<policy>/seed-<seed>/.")] = Path("runs"),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
+    data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
-    world = find_scenario(scenario)
+    world = find_scenario(scenario, data or ())
     files = [load_policy(p) for p in policy]
     numbers = parse_seeds(seeds)
 
@@ -124,17 +130,32 @@ def usable_cache(asked: Path | None) -> Path:
     return folder
 
 
-def find_scenario(name_or_path: str) -> Scenario:
-    """A world file by path, or a built-in one by name."""
+def find_scenario(name_or_path: str, data: Sequence[str] = ()) -> Scenario:
+    """A world file by path, or a built-in one by name, with the data of some tasks elsewhere: TASK=PATH."""
+    scenario = _scenario(name_or_path)
+    for text in data:
+        task, found, path = text.partition("=")
+        if not found or not task or not path:
+            raise ScenarioError(f"--data {text!r}: write TASK=PATH, for example --data sentiment=glue/SST-2.")
+        scenario = scenario.with_data(task, Path(path).absolute())
+    return scenario
+
+
+def _scenario(name_or_path: str) -> Scenario:
     if name_or_path.endswith(".toml"):
         return load_scenario(Path(name_or_path))
-    known = {p.stem: p for p in sorted(shared_dir("scenarios").glob("*.toml"))}
+    known = builtin_scenarios()
     if name_or_path not in known:
         raise ScenarioError(
             f"scenario {name_or_path!r}: no such built-in scenario; {near_match(name_or_path, known)} "
             "A path to a world file must end in '.toml'."
         )
     return load_scenario(known[name_or_path])
+
+
+def builtin_scenarios() -> dict[str, Path]:
+    """Name to file of the scenarios that ship with the package."""
+    return {p.stem: p for p in sorted(shared_dir("scenarios").glob("*.toml"))}
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from iovsim.config.model import Kind, Model, read_toml, validate
 from iovsim.config.numbers import Count, Gain, Name, NotNegative, Part, Positive, Power, Seconds
 from iovsim.config.tasks import TaskSection
-from iovsim.errors import near_match
+from iovsim.errors import ScenarioError, near_match
 
 
 class Time(Model):
@@ -208,6 +208,17 @@ class Scenario(Model):
     def resolved(self, path: Path) -> Path:
         """`path` as written in the file, made absolute."""
         return path if path.is_absolute() else (self._folder / path).resolve()
+
+    def with_data(self, task: str, path: Path) -> Self:
+        """The same scenario with a task's data at `path`. Raises `ScenarioError` for a task that reads no data."""
+        named = {t.name: t for t in self.tasks}
+        if task not in named:
+            raise ScenarioError(f"{self.name}: no task {task!r}; {near_match(task, named)}")
+        section = named[task]
+        if "path" not in type(section.data).model_fields:
+            raise ScenarioError(f"{self.name}: the data of task {task!r} are generated, not read; leave its path out.")
+        moved = section.model_copy(update={"data": section.data.model_copy(update={"path": path})})
+        return self.model_copy(update={"tasks": tuple(moved if t is section else t for t in self.tasks)})
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -19,18 +19,20 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_python_of_the_readme_runs() -> None:
-    [block] = blocks("python")
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_python_of_the_readme_runs(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
-def test_the_world_of_the_readme_is_valid() -> None:
+def test_the_worlds_of_the_readme_are_valid() -> None:
     scenario = scenario_from(tomllib.loads(blocks("toml")[0]), Path("README.md"))
     assert scenario.radio.fading.kind == "rician"
+    several = scenario_from(tomllib.loads(blocks("toml")[1]), Path("README.md"))
+    assert [t.sensor for t in several.tasks] == ["camera", "modem"]
 
 
 def test_the_policy_of_the_readme_is_valid() -> None:
-    build_method(policy_from(tomllib.loads(blocks("toml")[1]), "README.md"))
+    build_method(policy_from(tomllib.loads(blocks("toml")[2]), "README.md"))
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^iovsim ([a-z]+)", README, re.MULTILINE))))
