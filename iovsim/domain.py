@@ -125,7 +125,7 @@ class Architecture:
     """The model whose size is charged: FLOPs, adapter bits and memory of one task's model.
 
     `widths` lists (inputs, outputs) of every adapted linear layer, so LoRA of rank r has `r * sum(inputs + outputs)`
-    parameters; `tokens` is the sequence length that each of them sees.
+    parameters; `tokens` is the sequence length that each of them sees, on average over the samples.
     """
 
     name: str
@@ -133,7 +133,8 @@ class Architecture:
     tokens: int
     widths: tuple[tuple[int, int], ...]
     base_parameters: int
-    activation_bits: float  # kept for the backward pass, one sample, frozen base
+    long_tokens: int  # of a long sample, the 99th percentile: a batch of such must fit into memory
+    activation_bits: float  # kept for the backward pass, one long sample, frozen base
     full_activation_bits: float  # the same where the base's own weights are trained too
     parameter_bits: int  # of a transmitted adapter parameter
     head_parameters: int
@@ -157,6 +158,10 @@ class Scaling(StrEnum):
         return alpha / rank if self is Scaling.LORA else alpha / math.sqrt(rank)
 
 
+ROLES = ("query", "key", "value", "output", "mlp_in", "mlp_out")
+"""The linear layers of a transformer's block, by what they do."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoraRule:
     """The one rule by which a task's adapters of all ranks are made, for every method."""
@@ -164,7 +169,7 @@ class LoraRule:
     alpha: float
     scaling: Scaling = Scaling.LORA
     dropout: float = 0.0  # of an adapter's input
-    targets: tuple[str, ...] = ("query", "value")  # roles of the adapted layers (learning.backbone.ROLES)
+    targets: tuple[str, ...] = ("query", "value")  # `ROLES` of the adapted layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,8 @@ class Task:
     classes: int
     ranks: tuple[int, ...]  # the ranks a policy may choose from, ascending
     lora: LoraRule
-    recipe: Recipe
+    recipe: Recipe  # with the learning rate for adapters
+    learning_rates: Mapping[Tuning, float]  # those that the scenario gives; a method needs that of its tuning
     local_epochs: int
     local_head: bool  # heads stay in their vehicles: neither sent nor averaged
     round_energy_j: float  # budget of one RSU round for this task: vehicles and RSU together
@@ -200,12 +206,17 @@ class Shard:
 
     task: str
     train: IntArray
-    test: IntArray  # the vehicle's own held-out samples, disjoint from `train`
+    test: IntArray  # the vehicle's own held-out samples, in no vehicle's `train`
     seen_s: FloatArray  # when each of `train` came to be held, ascending; -inf: held from the start
+    test_seen_s: FloatArray  # likewise, of `test`
 
     def held(self, time_s: float) -> IntArray:
         """The training samples that the vehicle holds at `time_s`."""
         return self.train[: int(np.searchsorted(self.seen_s, time_s, side="right"))]
+
+    def held_test(self, time_s: float) -> IntArray:
+        """The samples of its own test that the vehicle holds at `time_s`; none before the first came."""
+        return self.test[: int(np.searchsorted(self.test_seen_s, time_s, side="right"))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -534,11 +545,11 @@ class Trainer(Protocol):
         """The job's update is lost: its result will never be asked for."""
         ...
 
-    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
-        """On the task's global held-out set, which nobody may learn from."""
+    def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
+        """On the task's global held-out set, which nobody may learn from; with heads, the mean over them."""
         ...
 
-    def validate(self, task: str, adapter: Adapter) -> Metrics:
+    def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
         """On the task's validation samples, which nobody trains on and policies may learn from."""
         ...
 
@@ -576,4 +587,4 @@ class World:
     evaluate_every_merges: int
     evaluate_vehicles_every_merges: int | None  # None: after the last merge only
     keep_adapters_every_merges: int | None  # None: the last only
-    evaluated_vehicles: tuple[str, ...]  # those on whose own held-out samples merged adapters are evaluated
+    evaluated_vehicles: Mapping[str, tuple[str, ...]]  # by task: on whose own held-out samples adapters are evaluated

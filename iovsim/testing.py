@@ -102,13 +102,13 @@ class FakeTrainer:
     def drop(self, handle: int) -> None:
         self.waiting.pop(handle, None)
 
-    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
-        overall = self.validate(task, adapter)
+    def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
+        overall = self.validate(task, adapter, heads)
         halves = replace(overall, samples=50)
         return Evaluation(overall, {"one": halves, "other": halves}, {0: halves, 1: halves})
 
-    def validate(self, task: str, adapter: Adapter) -> Metrics:
-        loss = _loss(head_of(adapter))
+    def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
+        loss = float(np.mean([_loss(head) for head in heads or (head_of(adapter),)]))
         return Metrics(100, 1.0 - loss, 1.0 - loss, loss, 0.1)
 
     def evaluate_shards(
@@ -148,6 +148,7 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         ranks=(2, 4, 8),
         lora=LoraRule(16.0),
         recipe=Recipe(learning_rate=1e-3, batch_size=16),
+        learning_rates=dict.fromkeys(Tuning, 1e-3),
         local_epochs=1,
         local_head=False,
         round_energy_j=500.0,
@@ -172,7 +173,11 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
                 v,
                 TIERS[tiers[i % len(tiers)]],
                 0,
-                {"signs": Shard("signs", rng.permutation(64)[:48], np.arange(8), np.full(48, -np.inf))},
+                {
+                    "signs": Shard(
+                        "signs", 8 + rng.permutation(56)[:48], np.arange(8), np.full(48, -np.inf), np.full(8, -np.inf)
+                    )
+                },
             )
             for i, v in enumerate(fleet)
         },
@@ -196,7 +201,7 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         evaluate_every_merges=1,
         evaluate_vehicles_every_merges=None,
         keep_adapters_every_merges=None,
-        evaluated_vehicles=tuple(fleet),
+        evaluated_vehicles={"signs": tuple(fleet)},
     )
 
 

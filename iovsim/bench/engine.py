@@ -34,7 +34,7 @@ def _job_ms(policy: str) -> float:
 
         def run() -> None:
             nonlocal jobs
-            setting = Setting(world, method, FakeTrainer(), recorder, lambda task, name, adapter: None)
+            setting = Setting(world, method, FakeTrainer(), recorder, lambda task, name, adapter, heads: None)
             jobs = simulate(setting, lambda done: None).jobs
             recorder.finish()
 

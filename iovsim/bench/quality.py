@@ -90,6 +90,7 @@ def _run(
         ranks=(RANK,),
         lora=LoraRule(16.0),
         recipe=Recipe(learning_rate=rate, batch_size=BATCH),
+        learning_rates={tuning: rate},
         local_epochs=epochs,
         local_head=False,
         round_energy_j=1.0,

@@ -195,6 +195,8 @@ class Scenario(Model):
                     f"task {task_section.name!r} needs the sensor {sensor!r}; "
                     + (near_match(sensor, self.sensors) if self.sensors else "add [sensors] with its share of vehicles")
                 )
+        for unused in self.sensors.keys() - {t.sensor for t in self.tasks}:
+            raise ValueError(f"the sensor {unused!r} serves no task; name it in one, or take it out")
         for site in self.rsus.sites:
             for task in site.tasks or ():
                 if task not in names:

@@ -70,22 +70,22 @@ class MinilmSection(Model):
 
 
 class HubSection(Model):
-    """A model of Hugging Face's hub that `iovsim download` has fetched before."""
+    """A model of Hugging Face's hub that `iovsim download` has fetched before; it reads 128 tokens if none are set."""
 
     kind: Literal["hub"]
     model: str
     revision: str = "main"
     pooling: Literal["cls", "mean"] | None = None
-    max_tokens: Annotated[int, Field(ge=4, le=8192)] = 128
+    max_tokens: Annotated[int, Field(ge=4, le=8192)] | None = None
 
 
 class ModelFolderSection(Model):
-    """A Hugging Face model in a folder (relative to the scenario file)."""
+    """A Hugging Face model in a folder (relative to the scenario file); it reads 128 tokens if none are set."""
 
     kind: Literal["folder"]
     path: Path
     pooling: Literal["cls", "mean"] | None = None
-    max_tokens: Annotated[int, Field(ge=4, le=8192)] = 128
+    max_tokens: Annotated[int, Field(ge=4, le=8192)] | None = None
 
 
 def _by_name(value: Any) -> Any:
@@ -108,27 +108,55 @@ class LoraSection(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: tuple[str, ...] = Field(default=("query", "value"), min_length=1)
 
+    @field_validator("targets")
+    @classmethod
+    def _each_once(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(targets)) != len(targets):
+            raise ValueError("a role stands twice; name each once")
+        return targets
+
+
+class LearningRates(Model):
+    """One learning rate for each way to train."""
+
+    lora: Part
+    head: Part | None = None
+    full: Part | None = None
+
 
 class TrainingSection(Model):
-    """How every client trains, whatever the method; `class_weights` weighs the loss by inverse class frequency."""
+    """How every client trains, whatever the method; `class_weights` weighs the loss by inverse class frequency.
+
+    `learning_rate` is that of adapters; a table gives others to the head alone and to full training, which need theirs.
+    """
 
     local_epochs: Count = 1
     batch_size: Count = 16
-    learning_rate: Part = 2e-3
+    learning_rate: Part | LearningRates = 2e-3
     optimiser: Literal["adamw", "sgd"] = "adamw"
     weight_decay: NotNegative = 0.01
     clip_norm: Positive | None = None
     class_weights: Literal["none", "balanced"] = "none"
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """Learning rate by what is trained."""
+        if isinstance(self.learning_rate, float):
+            return {"lora": self.learning_rate}
+        return {name: rate for name, rate in self.learning_rate if rate is not None}
+
 
 class ShardsSection(Model):
     """Who holds what. See `learning.shards.ShardRule` for the laws.
 
-    `label_alpha` and `place_alpha` left out mean no skew of classes between vehicles, and between districts.
+    `place = "own"` draws a vehicle's samples from those that the pool has of its district, if the pool knows districts,
+    "anywhere" from the whole pool. `label_alpha` left out adds no skew of classes between a district's vehicles, and
+    `place_alpha` none to what the districts draw from; so equal mixes everywhere are `place = "anywhere"` and neither.
     """
 
     samples: Annotated[int, Field(ge=2)] = 64
     quantity_sigma: NotNegative = 0.0
+    place: Literal["own", "anywhere"] = "own"
     label_alpha: Positive | None = None
     place_alpha: Positive | None = None
     disjoint: bool = False

@@ -5,13 +5,13 @@ from __future__ import annotations
 from iovsim.energy.architectures import (
     ARCHITECTURES,
     ENCODERS,
-    ROLES,
     Encoder,
     text_encoder,
     transformer,
     vision_transformer,
     with_head,
-    with_targets,
+    with_lora,
+    with_tokens,
 )
 from iovsim.energy.compute import (
     authors_train_flops,
@@ -33,7 +33,6 @@ from iovsim.energy.radio_energy import Joules, downlink_j, uplink_j, waiting_j
 __all__ = [
     "ARCHITECTURES",
     "ENCODERS",
-    "ROLES",
     "TIERS",
     "Encoder",
     "Entry",
@@ -57,5 +56,6 @@ __all__ = [
     "vision_transformer",
     "waiting_j",
     "with_head",
-    "with_targets",
+    "with_lora",
+    "with_tokens",
 ]

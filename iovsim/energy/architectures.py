@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from iovsim.domain import Architecture
+from iovsim.domain import ROLES, Architecture, LoraRule
 from iovsim.errors import ScenarioError, near_match
 
 TRAINING_BITS = 32
 """Of a number held while training: single precision."""
-
-ROLES = ("query", "key", "value", "output", "mlp_in", "mlp_out")
-"""The linear layers of an encoder's layer, by what they do; the same names as in `learning.backbone`."""
 
 USUAL_TARGETS = ("query", "value")
 """What Hu et al. 2022 adapt."""
@@ -51,36 +48,38 @@ def adapted_widths(encoder: Encoder, roles: Sequence[str]) -> tuple[tuple[int, i
     return tuple(special.get(role, (narrow, narrow)) for role in ROLES if role in roles) * encoder.depth
 
 
-def kept_bits(encoder: Encoder, roles: Sequence[str]) -> float:
+def kept_bits(encoder: Encoder, roles: Sequence[str], *, dropout: bool = False) -> float:
     """Bits of one sample kept for the backward pass where the layers of these roles are adapted or trained.
 
     With T tokens, width d and MLP width m, each layer keeps 6 T d (inputs of both norms; query, key, value and result
     of fused attention), heads T (its softmax's normalisers) and T m (input of the activation function), and once each
     what the trained linear layers read: T d for query, key and value together, nothing more for the attention's output
     layer, T d for the MLP's first layer, T m for its second. A frozen linear layer needs no weight gradient and keeps
-    nothing. Ours, in the manner of Korthikanti et al. 2022 (arXiv:2205.05198).
+    nothing. Where adapters drop out, each keeps instead its input with the dropped part missing, and the mask, which is
+    in single precision too: 2 T d, or 2 T m. Ours, in the manner of Korthikanti et al. 2022 (arXiv:2205.05198).
 
-    Against what torch 2.13 keeps on a CPU (`learning.footprint`; MiB, one picture or 128 tokens, single precision):
+    Formula and, after the stroke, what torch 2.13 keeps on a CPU (`learning.footprint`; MiB of one picture or 128
+    tokens, single precision):
 
-    | model          | query and value: formula | measured | all weights: formula | measured |
-    |----------------|--------------------------|----------|----------------------|----------|
-    | ViT-B/16       | 76.29                    | 76.91    | 110.92               | 112.11   |
-    | ViT-Ti/16      | 19.07                    | 19.25    | 27.73                | 28.49    |
-    | BERT-base      | 49.57                    | 49.60    | 72.07                | 72.47    |
-    | MiniLM-L6-H384 | 12.41                    | 12.42    | 18.04                | 18.24    |
-    | RoadViT        | 0.55                     | 0.46     | 0.80                 | 0.90     |
+    | model          | query and value | the same, dropout | all six, dropout | all weights     |
+    |----------------|-----------------|-------------------|------------------|-----------------|
+    | ViT-B/16       | 76.29 / 76.91   | 97.07 / 96.53     | 194.03 / 192.91  | 110.92 / 112.11 |
+    | ViT-Ti/16      | 19.07 / 19.25   | 24.27 / 24.16     | 48.51 / 48.26    | 27.73 / 28.49   |
+    | BERT-base      | 49.57 / 49.60   | 63.07 / 62.35     | 126.07 / 124.97  | 72.07 / 72.47   |
+    | MiniLM-L6-H384 | 12.41 / 12.42   | 15.79 / 15.42     | 31.54 / 30.99    | 18.04 / 18.24   |
+    | RoadViT        | 0.55 / 0.46     | 0.70 / 0.58       | 1.40 / 1.18      | 0.80 / 0.90     |
 
     RoadViT's last layer works out one token alone, and its convolutions keep something where they are trained.
-    Attention that is written out keeps heads T^2 softmax weights instead of T d results.
+    Attention that is written out keeps heads T^2 softmax weights instead of T d results; on a GPU torch's masks of
+    dropout take a byte a number, not four.
     """
     tokens, width, mlp = encoder.tokens, encoder.width, encoder.mlp
     kept = 6 * tokens * width + encoder.heads * tokens + tokens * mlp
-    if {"query", "key", "value"} & set(roles):
-        kept += tokens * width
-    if "mlp_in" in roles:
-        kept += tokens * width
-    if "mlp_out" in roles:
-        kept += tokens * mlp
+    if dropout:
+        kept += 2 * tokens * sum(mlp if role == "mlp_out" else width for role in set(roles))
+    else:
+        kept += tokens * width * (bool({"query", "key", "value"} & set(roles)) + ("mlp_in" in roles))
+        kept += tokens * mlp * ("mlp_out" in roles)
     return float(TRAINING_BITS * encoder.depth * kept)
 
 
@@ -107,6 +106,7 @@ def transformer(
         name=name,
         forward_flops=stem_flops + 2.0 * encoder.depth * macs,
         tokens=tokens,
+        long_tokens=tokens,
         widths=adapted_widths(encoder, USUAL_TARGETS),
         base_parameters=outer_parameters + encoder.depth * parameters,
         activation_bits=kept_bits(encoder, USUAL_TARGETS),
@@ -176,6 +176,9 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
 )
 """The layers of the models that are charged by formula."""
 
+TEXT_ENCODERS = ("bert-base-uncased", "minilm-l6-h384")
+"""Those of `ENCODERS` that read as many tokens as a text has; 128 unless `with_tokens` says otherwise."""
+
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         name: build(name, ENCODERS[name])
@@ -196,21 +199,45 @@ def with_head(architecture: Architecture, classes: int) -> Architecture:
     return replace(architecture, head_parameters=(_encoder(architecture).width + 1) * classes)
 
 
-def with_targets(architecture: Architecture, roles: Sequence[str]) -> Architecture:
-    """The same model of `ARCHITECTURES` with LoRA on the layers of these `ROLES`.
+def with_lora(architecture: Architecture, rule: LoraRule) -> Architecture:
+    """The same model of `ARCHITECTURES` with LoRA on the rule's layers, with or without dropout.
 
     Raises `ScenarioError` for other models, an unknown role, or none.
     """
-    encoder = _encoder(architecture)
-    if not roles:
+    encoder = replace(_encoder(architecture), tokens=architecture.long_tokens)
+    if not rule.targets:
         raise ScenarioError(f"targets: empty; name at least one of {', '.join(ROLES)}.")
-    return replace(architecture, widths=adapted_widths(encoder, roles), activation_bits=kept_bits(encoder, roles))
+    return replace(
+        architecture,
+        widths=adapted_widths(encoder, rule.targets),
+        activation_bits=kept_bits(encoder, rule.targets, dropout=rule.dropout > 0),
+    )
+
+
+def with_tokens(architecture: Architecture, mean: int, long: int) -> Architecture:
+    """The same model of `ARCHITECTURES` for texts of `mean` tokens on average, of which the long ones have `long`.
+
+    A model of pictures cuts each into the same number of tokens, and is returned as it is. What the backward pass needs
+    is proportional to tokens (`kept_bits`), the FLOPs are not. Raises `ScenarioError` for other models.
+    """
+    encoder = _encoder(architecture)
+    if architecture.name not in TEXT_ENCODERS:
+        return architecture
+    longer = long / architecture.long_tokens
+    return replace(
+        architecture,
+        forward_flops=text_encoder(architecture.name, replace(encoder, tokens=mean)).forward_flops,
+        tokens=mean,
+        long_tokens=long,
+        activation_bits=longer * architecture.activation_bits,
+        full_activation_bits=longer * architecture.full_activation_bits,
+    )
 
 
 def _encoder(architecture: Architecture) -> Encoder:
     if architecture.name not in ENCODERS:
         raise ScenarioError(
-            f"architecture {architecture.name!r}: no formula is known for it, so head and targets are set where it is "
-            f"measured; {near_match(architecture.name, ENCODERS)}"
+            f"architecture {architecture.name!r}: no formula is known for it, so head, targets and tokens are set "
+            f"where it is measured; {near_match(architecture.name, ENCODERS)}"
         )
     return ENCODERS[architecture.name]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from iovsim.domain import Architecture, Device, Tuning
+from iovsim.domain import Architecture, Device, Task, Tuning
 from iovsim.energy.architectures import TRAINING_BITS
+from iovsim.errors import ScenarioError, near_match
 
-STATES = 4
-"""Numbers held for a trained parameter: weight, gradient and Adam's two moments."""
+STATES: Mapping[str, int] = MappingProxyType({"adamw": 4, "sgd": 2})
+"""Numbers held for a trained parameter: weight, gradient and, by optimiser, Adam's two moments or nothing more."""
 
 
 def lora_parameters(architecture: Architecture, rank: int) -> int:
@@ -86,32 +88,37 @@ def train_j(device: Device, seconds: float) -> float:
     return device.active_w * seconds
 
 
-def training_memory_bits(architecture: Architecture, rank: int, batch: int, tuning: Tuning = Tuning.LORA) -> float:
-    """Memory while training in single precision with Adam: frozen weights once, trained ones four times, activations.
+def training_memory_bits(task: Task, rank: int, tuning: Tuning = Tuning.LORA) -> float:
+    """The most memory that training takes, in single precision: frozen weights once, trained ones with their `STATES`,
+    and the activations of a batch of long samples, since batches hold texts of like length.
 
-    Activations are what the backward pass needs of each sample of the batch: with LoRA `activation_bits` and the r
-    numbers a token inside each adapter, with full training `full_activation_bits`; for a head alone the features, which
-    are left out (a ten-thousandth of ViT-B for a batch of 16). Not counted: what lives within one layer only, and the
-    framework. Ours. Training ViT-B/16 with torch 2.13 on a CPU, a process grew by 526 and 1016 MiB with LoRA of rank 8
-    for batches of 2 and 8 (this says 485 and 944), by 1572 MiB with full training for a batch of 2 (1532).
+    Activations are what the backward pass needs of each sample: with LoRA `activation_bits` (where dropout counts) and
+    the r numbers a token inside each adapter, with full training `full_activation_bits`; for a head alone the features,
+    which are left out (a ten-thousandth of ViT-B for a batch of 16). Not counted: what lives within one layer only, and
+    the framework. Ours. Training ViT-B/16 with torch 2.13 on a CPU, a process grew by 526 and 1016 MiB with LoRA of
+    rank 8 for batches of 2 and 8 (this says 485 and 944), by 1572 MiB with full training for a batch of 2 (1532), all
+    with AdamW. Raises `ScenarioError` for an unknown optimiser.
     """
-    trained = trained_parameters(architecture, rank, tuning)
-    frozen = 0 if tuning is Tuning.FULL else architecture.base_parameters
+    model, recipe = task.charged, task.recipe
+    if recipe.optimiser not in STATES:
+        raise ScenarioError(
+            f"task {task.task!r}: unknown optimiser {recipe.optimiser!r}; {near_match(recipe.optimiser, STATES)}"
+        )
+    trained = STATES[recipe.optimiser] * trained_parameters(model, rank, tuning)
+    frozen = 0 if tuning is Tuning.FULL else model.base_parameters
     per_sample = {
-        Tuning.LORA: architecture.activation_bits
-        + TRAINING_BITS * architecture.tokens * rank * len(architecture.widths),
+        Tuning.LORA: model.activation_bits + TRAINING_BITS * model.long_tokens * rank * len(model.widths),
         Tuning.HEAD: 0.0,
-        Tuning.FULL: architecture.full_activation_bits,
+        Tuning.FULL: model.full_activation_bits,
     }
-    return TRAINING_BITS * (frozen + STATES * trained) + batch * per_sample[tuning]
+    return TRAINING_BITS * (frozen + trained) + recipe.batch_size * per_sample[tuning]
 
 
-def feasible_ranks(
-    architecture: Architecture, device: Device, ranks: Sequence[int], batch: int, tuning: Tuning = Tuning.LORA
-) -> tuple[int, ...]:
-    """Those of `ranks` whose training fits into the device's memory, in the order given; perhaps none.
+def feasible_ranks(task: Task, device: Device, tuning: Tuning = Tuning.LORA) -> tuple[int, ...]:
+    """Those of the task's ranks whose training fits into the device's memory, ascending; perhaps none.
 
-    Room is `memory_share` of `memory_bits`. Without adapters all ranks fit or none.
+    Without adapters the only rank is 0. Room is `memory_share` of `memory_bits`.
     """
     room = device.memory_share * device.memory_bits
-    return tuple(rank for rank in ranks if training_memory_bits(architecture, rank, batch, tuning) <= room)
+    ranks = task.ranks if tuning is Tuning.LORA else (0,)
+    return tuple(rank for rank in ranks if training_memory_bits(task, rank, tuning) <= room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iovsim.domain import Adapter, TaskView, Update
+from iovsim.domain import Adapter, Head, Task, TaskView, Update
 from iovsim.engine.observe import task_view
 from iovsim.engine.records import record_evaluation, record_merge, record_validation, record_vehicle_evaluations
 from iovsim.engine.state import Contribution, Setting, State
@@ -12,8 +12,8 @@ from iovsim.errors import PolicyError
 def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
     """Merges every task across RSUs, weighted by the samples aggregated since the last merge.
 
-    The adapters travel between RSUs and cloud over wire; that is not charged. After every `evaluate_every_merges`-th
-    merge, and after the last, the merged adapter is evaluated.
+    The adapters travel between RSUs and cloud over wire; that is not charged. Every merged adapter is validated; after
+    every `evaluate_every_merges`-th merge, and after the last, it is evaluated.
     """
     state.merges += 1
     due = last or state.merges % setting.world.evaluate_every_merges == 0
@@ -26,22 +26,30 @@ def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
             if task.task in rsu.tasks:
                 state.local[rsu.rsu, task.task] = state.merged[task.task]
         record_merge(setting, state, time_s, task.task, contributions)
+        validate(setting, state, time_s, task)
         if due:
-            evaluate(setting, state, time_s, task.task)
+            evaluate(setting, state, time_s, task)
         if last or _is_due(state.merges, setting.world.evaluate_vehicles_every_merges):
             record_vehicle_evaluations(setting, state, time_s, task)
         if last or _is_due(state.merges, setting.world.keep_adapters_every_merges):
             name = "final" if last else f"merge-{state.merges:04d}"
-            setting.keep_adapter(task.task, name, state.merged[task.task])
+            heads = {vehicle: head for (vehicle, of_task), head in sorted(state.heads.items()) if of_task == task.task}
+            setting.keep_adapter(task.task, name, state.merged[task.task], heads)
     redistribute_budgets(setting, state)
 
 
-def evaluate(setting: Setting, state: State, time_s: float, task: str) -> None:
-    """Measures the merged adapter on held-out samples, for the record, and on validation samples, for policies."""
-    record_evaluation(setting, state, time_s, task, setting.trainer.evaluate(task, state.merged[task]))
-    validation = setting.trainer.validate(task, state.merged[task])
-    record_validation(setting, state, time_s, task, validation)
-    state.accuracy[task] = validation.accuracy
+def evaluate(setting: Setting, state: State, time_s: float, task: Task) -> None:
+    """Measures the merged adapter on the task's held-out samples, for the record."""
+    heads = _heads(setting, state, task)
+    found = setting.trainer.evaluate(task.task, state.merged[task.task], heads)
+    record_evaluation(setting, state, time_s, task.task, found)
+
+
+def validate(setting: Setting, state: State, time_s: float, task: Task) -> None:
+    """Measures it on validation samples; policies see this accuracy from now on."""
+    found = setting.trainer.validate(task.task, state.merged[task.task], _heads(setting, state, task))
+    record_validation(setting, state, time_s, task.task, found)
+    state.accuracy[task.task] = found.accuracy
 
 
 def redistribute_budgets(setting: Setting, state: State) -> None:
@@ -59,6 +67,13 @@ def redistribute_budgets(setting: Setting, state: State) -> None:
             f"with the sum {after_j:.6g} J."
         )
     state.budget_j = budgets
+
+
+def _heads(setting: Setting, state: State, task: Task) -> list[Head]:
+    """Where heads stay local, those of the task's evaluated vehicles: what is reported is the mean over them."""
+    if not task.local_head:
+        return []
+    return [state.head(v, task.task) for v in setting.world.evaluated_vehicles[task.task]]
 
 
 def _is_due(merge: int, every: int | None) -> bool:

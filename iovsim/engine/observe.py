@@ -80,12 +80,7 @@ def _client(
         busy=contact.vehicle in state.busy,
         tasks=tuple(t.task for t in own),
         samples={t.task: len(terms[contact.vehicle, t.task].samples) for t in own},
-        feasible_ranks={
-            t.task: feasible_ranks(
-                t.charged, vehicle.device, ranks_of(t, method.tuning), t.recipe.batch_size, method.tuning
-            )
-            for t in own
-        },
+        feasible_ranks={t.task: feasible_ranks(t, vehicle.device, method.tuning) for t in own},
         last_loss={
             t.task: state.last_loss[contact.vehicle, t.task]
             for t in own

@@ -141,10 +141,11 @@ def record_validation(setting: Setting, state: State, time_s: float, task: str, 
 
 
 def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, task: Task) -> None:
-    """The merged adapter on the own held-out samples of the world's evaluated vehicles, with local heads their own."""
+    """The merged adapter on the own held-out samples that the evaluated vehicles hold by now, local heads their own."""
     world, name = setting.world, task.task
-    vehicles = [v for v in world.evaluated_vehicles if name in world.vehicles[v].shards]
-    shards = [world.vehicles[v].shards[name].test for v in vehicles]
+    held = {v: world.vehicles[v].shards[name].held_test(time_s) for v in world.evaluated_vehicles[name]}
+    vehicles = [v for v, samples in held.items() if len(samples)]
+    shards = [held[v] for v in vehicles]
     heads = [state.head(v, name) if task.local_head else None for v in vehicles]
     found = setting.trainer.evaluate_shards(name, state.merged[name], shards, heads)
     for vehicle, metrics in zip(vehicles, found, strict=True):

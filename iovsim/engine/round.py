@@ -103,7 +103,7 @@ def _train_job(world: World, view: RoundView, assignment: Assignment, terms: Ter
         adapter=start,
         samples=terms.samples,
         epochs=assignment.local_epochs,
-        recipe=terms.task.recipe,
+        recipe=replace(terms.task.recipe, learning_rate=terms.task.learning_rates[terms.tuning]),
         dropout=terms.task.lora.dropout,
         seed=seed_of(world.seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
     )
@@ -128,17 +128,22 @@ def _finished(setting: Setting, served: Served, close_s: float) -> JobEnd:
 def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd]) -> None:
     """Joins what arrived into the RSU's adapters, task by task, and remembers its weight for the next merge.
 
-    A vehicle keeps the head of its latest delivered update. Where heads stay local, the RSU's adapter still holds their
-    mean, which no vehicle gets: it serves to measure the adapter on samples that belong to no vehicle.
+    Heads that stay local never reach the RSU, whose adapter keeps the one that everybody began with; a vehicle keeps
+    that of its latest delivered update.
     """
+    local = {t.task for t in setting.world.tasks if t.local_head}
     for task in rsu.tasks:
         arrived: list[Update] = []
         for job in jobs:
             if job.update is not None and job.assignment.task == task:
                 arrived.append(job.update)
                 state.last_loss[job.assignment.vehicle, task] = job.update.loss_after
-                state.heads[job.assignment.vehicle, task] = head_of(job.update.adapter)
+                if task in local:
+                    state.heads[job.assignment.vehicle, task] = head_of(job.update.adapter)
         if arrived:
+            if task in local:
+                first = head_of(state.initial[task])
+                arrived = [replace(u, adapter=with_head(u.adapter, first)) for u in arrived]
             state.local[rsu.rsu, task] = setting.method.aggregator.aggregate(state.local[rsu.rsu, task], arrived)
             contribution = state.contributions.setdefault((rsu.rsu, task), Contribution())
             contribution.updates += len(arrived)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import simpy
 
 from iovsim.domain import Trainer, Tuning, World
-from iovsim.engine.cloud import evaluate, merge
+from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
 from iovsim.engine.state import Setting, State
@@ -22,7 +22,8 @@ def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
     """
     state = initial_state(setting.world, setting.trainer, setting.method.tuning)
     for task in setting.world.tasks:
-        evaluate(setting, state, setting.world.start_s, task.task)
+        validate(setting, state, setting.world.start_s, task)
+        evaluate(setting, state, setting.world.start_s, task)
     env = simpy.Environment(initial_time=setting.world.start_s)
     env.process(_city(env, setting, state, progress))
     env.run()

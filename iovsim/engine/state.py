@@ -22,6 +22,10 @@ class Method:
     tuning: Tuning = Tuning.LORA
 
 
+KeepAdapter = Callable[[str, str, Adapter, Mapping[str, Head]], None]
+"""Takes the task, the name of the moment ("final"), the merged adapter, and by vehicle the heads that stay there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Everything a run is given."""
@@ -30,7 +34,7 @@ class Setting:
     method: Method
     trainer: Trainer
     recorder: Recorder
-    keep_adapter: Callable[[str, str, Adapter], None]  # task, name of the moment ("final"), merged adapter
+    keep_adapter: KeepAdapter
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ What federated training is measured against: the same data, backbone, recipe and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from iovsim.config import Scenario, TaskSection
 from iovsim.domain import Metrics, TrainJob, Tuning
 from iovsim.errors import ScenarioError, near_match
 from iovsim.experiment.data import load_data
-from iovsim.experiment.tasks import build_backbones, build_task
+from iovsim.experiment.tasks import build_backbones, build_task, check_tuning
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 from iovsim.rng import seed_of
 
@@ -48,12 +48,14 @@ def plan(
 ) -> list[CentralSpec]:
     """Every task (all of the scenario's, if none is named) by tuning, rank and seed.
 
-    Raises `ScenarioError` for an unknown task.
+    Raises `ScenarioError` for an unknown task, or one without a learning rate for a tuning.
     """
     known = [t.name for t in scenario.tasks]
     for name in tasks:
         if name not in known:
             raise ScenarioError(f"{scenario.name}: no task {name!r}; {near_match(name, known)}")
+    for tuning in tunings:
+        check_tuning(scenario, tuning)
     return [
         CentralSpec(scenario, task, tuning, rank, epochs, seed)
         for task in (tasks or known)
@@ -81,7 +83,7 @@ def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
         adapter=start,
         samples=np.arange(pool, dtype=np.int64),
         epochs=spec.epochs,
-        recipe=recipe,
+        recipe=replace(recipe, learning_rate=learning.task.learning_rates[spec.tuning]),
         dropout=learning.task.lora.dropout,
         seed=seed_of(spec.seed, "centralised training", spec.task),
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
-from iovsim.domain import Adapter, Task
+from iovsim.domain import Adapter, Head, Task
 from iovsim.engine import Setting, simulate
 from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
 from iovsim.experiment.method import build_method
+from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
-from iovsim.learning.adapter_files import save_adapter
+from iovsim.learning.adapter_files import save_adapter, save_heads
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
 
@@ -39,14 +41,18 @@ def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool =
     Raises an `IovsimError` for whatever is wrong with the input.
     """
     method = build_method(spec.policy)
+    check_tuning(spec.scenario, method.tuning)
     built = build_world(spec.scenario, spec.seed, cache, progress)
     with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
         trainer = PeftTrainer({t.task: learning_task(built, t) for t in built.world.tasks})
         record_world(built, folder.recorder)
         rules = {t.task: t.lora for t in built.world.tasks}
 
-        def keep(task: str, name: str, adapter: Adapter) -> None:
-            save_adapter(adapter, built.backbones[task], rules[task], folder.adapter_path(task, name))
+        def keep(task: str, name: str, adapter: Adapter, heads: Mapping[str, Head]) -> None:
+            path = folder.adapter_path(task, name)
+            save_adapter(adapter, built.backbones[task], rules[task], path)
+            if heads:
+                save_heads(heads, path / "heads.safetensors")
 
         setting = Setting(built.world, method, trainer, folder.recorder, keep)
         simulate(setting, lambda done: progress("simulating", done))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from iovsim.config import HubSection, MinilmSection, ModelFolderSection, RoadVitSection, Scenario, TaskSection
-from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task
-from iovsim.energy import ARCHITECTURES, with_head, with_targets
-from iovsim.errors import ScenarioError, near_match
+from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task, Tuning
+from iovsim.energy import ARCHITECTURES, with_head, with_lora, with_tokens
+from iovsim.errors import ScenarioError, TrainingError, near_match
 from iovsim.learning.backbone import Backbone, layers
-from iovsim.learning.footprint import footprint
+from iovsim.learning.footprint import footprint, usual_and_long_tokens
 from iovsim.learning.pretrained import from_folder, from_hub, minilm
 from iovsim.learning.roadvit import roadvit
 from iovsim.learning.samples import Data
@@ -31,7 +33,18 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
     Raises `ScenarioError` for an unknown architecture to charge, `TrainingError` for layers that the backbone has not.
     """
     lora, training = section.lora, section.training
-    layers(backbone.trunk, lora.targets, f"{scenario.name}: task {section.name!r}, key 'lora.targets'")
+    where = f"{scenario.name}: task {section.name!r}"
+    adapted = layers(backbone.trunk, lora.targets, f"{where}, key 'lora.targets'")
+    narrowest = min(min(layer.in_features, layer.out_features) for layer in adapted.values())
+    if max(section.ranks) > narrowest:
+        raise ScenarioError(
+            f"{where}, key 'ranks': found {max(section.ranks)}, but the narrowest adapted layer of {backbone.name} is "
+            f"{narrowest} wide, and no update has a higher rank; leave out ranks above it."
+        )
+    try:
+        backbone.prepare(data.train.inputs[:1])
+    except TrainingError as error:
+        raise TrainingError(f"{where}: {error}") from error
     classes = len(data.train.classes)
     return Task(
         task=section.name,
@@ -39,13 +52,14 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
         ranks=section.ranks,
         lora=LoraRule(lora.alpha, Scaling(lora.scaling), lora.dropout, lora.targets),
         recipe=Recipe(
-            learning_rate=training.learning_rate,
+            learning_rate=training.rates["lora"],
             batch_size=training.batch_size,
             optimiser=training.optimiser,
             weight_decay=training.weight_decay,
             clip_norm=math.inf if training.clip_norm is None else training.clip_norm,
             balanced=training.class_weights == "balanced",
         ),
+        learning_rates={Tuning(name): rate for name, rate in training.rates.items()},
         local_epochs=training.local_epochs,
         local_head=section.head == "local",
         round_energy_j=section.round_energy_j,
@@ -53,17 +67,39 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
     )
 
 
+def check_tuning(scenario: Scenario, tuning: Tuning) -> None:
+    """Raises `ScenarioError` where a task does not say how a method that trains so is to train it."""
+    for task in scenario.tasks:
+        where = f"{scenario.name}: task {task.name!r}"
+        if tuning not in task.training.rates:
+            raise ScenarioError(
+                f"{where}, key 'training.learning_rate': no rate for tuning {tuning!s}, and that of adapters would not "
+                f"suit it; write learning_rate = {{ lora = {task.training.rates['lora']:g}, {tuning!s} = ... }}."
+            )
+        if tuning is Tuning.HEAD and task.head == "local":
+            raise ScenarioError(
+                f"{where}: with tuning head and heads that stay local there is nothing to send; set head = 'federated'."
+            )
+
+
 def _charged(scenario: Scenario, section: TaskSection, data: Data, backbone: Backbone) -> Architecture:
-    """The architecture that is named, or the backbone's own as measured."""
+    """The architecture that is named, for texts as long as the backbone sees them, or the backbone's as measured."""
+    rule, inputs, classes = _rule(section), data.train.inputs, len(data.train.classes)
     if section.charge_as is None:
-        return footprint(backbone, data.train.inputs, section.lora.targets, len(data.train.classes))
+        return footprint(backbone, inputs, rule, classes)
     if section.charge_as not in ARCHITECTURES:
         raise ScenarioError(
             f"{scenario.name}: task {section.name!r}, key 'charge_as': unknown architecture {section.charge_as!r}; "
             f"{near_match(section.charge_as, ARCHITECTURES)}"
         )
-    named = with_targets(ARCHITECTURES[section.charge_as], section.lora.targets)
-    return with_head(named, len(data.train.classes))
+    named = with_head(with_lora(ARCHITECTURES[section.charge_as], rule), classes)
+    pictures = isinstance(inputs, np.ndarray)
+    return named if pictures else with_tokens(named, *usual_and_long_tokens(backbone, inputs))
+
+
+def _rule(section: TaskSection) -> LoraRule:
+    lora = section.lora
+    return LoraRule(lora.alpha, Scaling(lora.scaling), lora.dropout, lora.targets)
 
 
 def _backbone(scenario: Scenario, task: TaskSection) -> Backbone:

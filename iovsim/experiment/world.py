@@ -14,6 +14,8 @@ import pandas as pd
 
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
+from iovsim.energy import feasible_ranks
+from iovsim.errors import ScenarioError
 from iovsim.experiment.city import City, Progress, build_city
 from iovsim.experiment.data import TaskData, load_data, statistics
 from iovsim.experiment.fleet import build_fleet, check_tiers
@@ -71,9 +73,34 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
         evaluate_every_merges=scenario.evaluation.every_merges,
         evaluate_vehicles_every_merges=scenario.evaluation.vehicles_every_merges,
         keep_adapters_every_merges=scenario.evaluation.adapters_every_merges,
-        evaluated_vehicles=_sample([v for v in names if fleet[v].shards], scenario.evaluation.vehicles, seed),
+        evaluated_vehicles={
+            t.task: _sample([v for v in names if t.task in fleet[v].shards], scenario.evaluation.vehicles, seed)
+            for t in tasks
+        },
     )
+    check_trainable(world)
     return BuiltWorld(replace(world, hash=world_hash(scenario, world, city, data, backbones)), data, backbones, city)
+
+
+def check_trainable(world: World) -> None:
+    """Raises `ScenarioError` for a task that nobody could ever train: such a run would end without a word about it."""
+    for task in world.tasks:
+        where = f"{world.name}: task {task.task!r}, seed {world.seed}"
+        if not any(task.task in rsu.tasks for rsu in world.rsus):
+            raise ScenarioError(f"{where}: no RSU hosts it; add it to the 'tasks' of a site.")
+        holders = [v for v in world.vehicles.values() if task.task in v.shards]
+        if not holders:
+            raise ScenarioError(
+                f"{where}: none of the {len(world.vehicles)} vehicles that meet an RSU holds data for it; raise its "
+                "sensor's share, shards.arrival_per_s, or the time."
+            )
+        tiers = {v.device.tier: v.device for v in holders}
+        if not any(feasible_ranks(task, device) for device in tiers.values()):
+            raise ScenarioError(
+                f"{where}: training it fits into the memory of no vehicle that holds its data "
+                f"({', '.join(sorted(tiers))}) at batch size {task.recipe.batch_size} and ranks {list(task.ranks)}; "
+                "lower them, or choose other tiers."
+            )
 
 
 def world_hash(
@@ -101,13 +128,21 @@ def world_hash(
 
 
 def built_sha256(world: World, city: City) -> str:
-    """SHA-256 over everything of a world that the engine reads, but memory that was measured.
+    """SHA-256 over everything of a world that the engine reads.
 
-    How much a backward pass keeps depends on the kernels that torch picks on this machine.
+    Of memory that was measured, and depends on the kernels that torch picks on this machine, what follows from it: the
+    ranks that each tier can train.
     """
     digest = hashlib.sha256()
-    tasks = [replace(t, charged=replace(t.charged, activation_bits=0, full_activation_bits=0)) for t in world.tasks]
-    for part in (world.rsus, tasks, world.radio, world.evaluated_vehicles):
+    tasks = [
+        replace(t, charged=replace(t.charged, name="", activation_bits=0.0, full_activation_bits=0.0))
+        for t in world.tasks
+    ]
+    devices = {v.device.tier: v.device for v in world.vehicles.values()}
+    feasible = [
+        (t.task, tier, feasible_ranks(t, device)) for t in world.tasks for tier, device in sorted(devices.items())
+    ]
+    for part in (world.rsus, tasks, world.radio, world.evaluated_vehicles, feasible):
         digest.update(repr(part).encode())
     for name, vehicle in sorted(world.vehicles.items()):
         digest.update(repr((name, vehicle.device, vehicle.district)).encode())
@@ -204,4 +239,6 @@ def _data_sha256(data: TaskData) -> str:
         inputs = part.inputs
         digest.update(inputs.tobytes() if isinstance(inputs, np.ndarray) else json.dumps(inputs).encode())
         digest.update(part.labels.tobytes())
+        digest.update(b"" if part.districts is None else part.districts.tobytes())
+    digest.update(json.dumps(data.data.train.classes).encode())
     return digest.hexdigest()

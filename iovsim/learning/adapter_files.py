@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
-from iovsim.domain import Adapter, LoraRule, Scaling, Tuning
+from iovsim.domain import Adapter, Head, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
+from iovsim.learning.adapter import HEAD
 from iovsim.learning.backbone import Backbone
 from iovsim.learning.lora import PREFIX, lora_config
 
@@ -43,6 +45,16 @@ def save_adapter(adapter: Adapter, backbone: Backbone, rule: LoraRule, folder: P
             file.replace(folder / file.name)
 
 
+def save_heads(heads: Mapping[str, Head], path: Path) -> None:
+    """Writes the heads that stay in their vehicles into one safetensors file: `vehicle/weight`, `vehicle/bias`."""
+    tensors = {
+        f"{v}/{k.removeprefix(HEAD)}": np.ascontiguousarray(a) for v, head in heads.items() for k, a in head.items()
+    }
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(save(tensors))
+    unfinished.replace(path)
+
+
 def save_tensors(adapter: Adapter, path: Path) -> None:
     """Writes one safetensors file with its rank and rule in the metadata; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +73,8 @@ def load_tensors(path: Path) -> Adapter:
             facts = json.loads((file.metadata() or {})["adapter"])
         tensors = load_file(path)
         scaling, tuning = Scaling(facts["scaling"]), Tuning(facts["tuning"])
+        if tuning is not Tuning.LORA:
+            tensors = {f"{PREFIX}{name.removeprefix(PREFIX)}": array for name, array in tensors.items()}
         return Adapter(int(facts["rank"]), float(facts["alpha"]), tensors, scaling, tuning)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrainingError(f"{path}: not an adapter that iovsim wrote ({error!r}); write it again.") from error

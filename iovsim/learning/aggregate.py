@@ -49,11 +49,7 @@ class FedAvg:
                 f"fedavg: a client was asked to train rank {rank}, but the global adapter has rank {current.rank}; "
                 'choose aggregator "svd", or a policy that gives every client the same rank.'
             )
-        tensors = {
-            name: array[:rank] if ".lora_A." in name else array[:, :rank] if ".lora_B." in name else array
-            for name, array in current.tensors.items()
-        }
-        return replace(current, rank=rank, tensors={n: np.ascontiguousarray(a) for n, a in tensors.items()})
+        return _first_rows(current, rank)
 
 
 class SvdAggregator:
@@ -79,9 +75,14 @@ class SvdAggregator:
         return _compose(current, parts, plain, rank, seed=0)
 
     def redistribute(self, current: Adapter, rank: int, seed: int) -> Adapter:
-        """The best approximation (Eckart and Young, 1936); beyond the update's rank A is drawn, B = 0."""
+        """The best approximation (Eckart and Young, 1936); beyond the update's rank A is drawn, B = 0.
+
+        While nothing has been learnt, it is the first rows of the initial A, as with every aggregator.
+        """
         if rank == current.rank:
             return current
+        if rank < current.rank and not has_learnt(current):
+            return _first_rows(current, rank)
         parts = {layer: decompose(*factors(current, layer)) for layer in adapted_layers(current)}
         plain = {name: current.tensors[name] for name in plain_names(current)}
         return _compose(current, parts, plain, rank, seed)
@@ -123,6 +124,15 @@ def stable_rank(adapter: Adapter) -> float:
     """
     values = [decompose(*factors(adapter, layer))[1] for layer in adapted_layers(adapter)]
     return float(np.mean([np.sum(s**2) / s[0] ** 2 if len(s) else 0.0 for s in values])) if values else 0.0
+
+
+def _first_rows(adapter: Adapter, rank: int) -> Adapter:
+    """An adapter with B = 0 cut to a lower rank."""
+    tensors = {
+        name: array[:rank] if ".lora_A." in name else array[:, :rank] if ".lora_B." in name else array
+        for name, array in adapter.tensors.items()
+    }
+    return replace(adapter, rank=rank, tensors={n: np.ascontiguousarray(a) for n, a in tensors.items()})
 
 
 def _compose(

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from iovsim.domain import IntArray
+from iovsim.domain import ROLES, IntArray
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning.samples import Pictures, Texts
 from iovsim.rng import stream
 
-ROLES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+LAYER_NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "query": re.compile(r"(^|\.)(query|q_proj|q_lin)$"),
         "key": re.compile(r"(^|\.)(key|k_proj|k_lin)$"),
@@ -28,7 +28,7 @@ ROLES: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "mlp_out": re.compile(r"(?<!attention)\.(mlp\.2|mlp\.fc2|output\.dense|ffn\.lin2)$"),
     }
 )
-"""What a linear layer does -> its module's name in RoadViT, ViT, Swin, BERT, RoBERTa and DistilBERT."""
+"""Role of a linear layer (`ROLES`) -> its module's name in RoadViT, ViT, Swin, BERT, RoBERTa and DistilBERT."""
 
 
 class Inputs(Protocol):
@@ -51,7 +51,7 @@ class Backbone:
     name: str
     trunk: nn.Module
     width: int
-    sha256: str  # of its weights
+    sha256: str  # of all that its features depend on, but `prepare`'s limit on the length of texts
     prepare: Callable[[Pictures | Texts], Inputs]  # raises `TrainingError` where it cannot take such inputs
 
 
@@ -85,7 +85,7 @@ def layers(trunk: nn.Module, targets: Sequence[str], where: str) -> dict[str, nn
     for role in targets:
         if role not in ROLES:
             raise TrainingError(f"{where}: no layer has the role {role!r}; {near_match(role, ROLES)}")
-        of_role = {name: module for name, module in linear.items() if ROLES[role].search(name)}
+        of_role = {name: module for name, module in linear.items() if LAYER_NAMES[role].search(name)}
         if not of_role:
             raise TrainingError(f"{where}: the model has no layer of role {role!r}; its layers are {sorted(linear)}.")
         found |= of_role

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import fmean
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -72,6 +75,23 @@ def evaluation(logits: FloatArray, samples: Samples) -> Evaluation:
     districts = [] if places is None else np.unique(places).tolist()
     by_district = {int(d): metrics(logits[places == d], labels[places == d]) for d in districts}
     return Evaluation(metrics(logits, labels), by_class, by_district)
+
+
+def mean_metrics(parts: Sequence[Metrics]) -> Metrics:
+    """The plain mean of figures on the same samples."""
+    means = (
+        fmean(getattr(part, name) for part in parts) for name in ("accuracy", "macro_f1", "loss", "calibration_error")
+    )
+    return Metrics(parts[0].samples, *means)
+
+
+def mean_evaluation(parts: Sequence[Evaluation]) -> Evaluation:
+    """The plain mean of evaluations on the same samples."""
+    return Evaluation(
+        overall=mean_metrics([p.overall for p in parts]),
+        by_class={name: mean_metrics([p.by_class[name] for p in parts]) for name in parts[0].by_class},
+        by_district={place: mean_metrics([p.by_district[place] for p in parts]) for place in parts[0].by_district},
+    )
 
 
 def calibration_error(logits: FloatArray, labels: IntArray) -> float:

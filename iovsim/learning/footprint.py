@@ -1,4 +1,4 @@
-"""A backbone becomes the architecture that it is charged as: parameters, FLOPs and memory, measured on one sample."""
+"""A backbone becomes the architecture that it is charged as: its parameters, FLOPs and memory, measured on samples."""
 
 from __future__ import annotations
 
@@ -11,52 +11,73 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from iovsim.domain import Architecture, LoraRule
+from iovsim.domain import Architecture, IntArray, LoraRule
 from iovsim.learning.backbone import Backbone, layers
 from iovsim.learning.lora import peft_model
 from iovsim.learning.samples import Pictures, Texts
 
 LOOKED_AT = 1000
-"""Samples whose lengths are averaged."""
+"""Samples whose lengths are looked at."""
+
+LONG = 0.99
+"""Part of the samples that are no longer than a long one."""
 
 PARAMETER_BITS = 32
 
 
-def footprint(backbone: Backbone, inputs: Pictures | Texts, targets: Sequence[str], classes: int) -> Architecture:
-    """What training this backbone costs with LoRA on the layers of the roles `targets` and a head for `classes`.
+def footprint(backbone: Backbone, inputs: Pictures | Texts, rule: LoraRule, classes: int) -> Architecture:
+    """What training this backbone costs with LoRA by this rule and a head for `classes`.
 
-    Measured in single precision on the sample of `inputs` whose length is nearest above the mean (of 1000 spread evenly
-    over them). FLOPs are torch's count of matrix products, convolutions and attention, 2 for a multiply-accumulate.
-    `tokens` is the mean over the adapted layers, weighted by their parameters: layers need not see equally many.
-    Raises `TrainingError` where the backbone cannot take the inputs or has no such layers.
+    Measured in single precision, FLOPs on a usual sample of `inputs` and memory on a long one (see `usual_and_long`).
+    FLOPs are torch's count of matrix products, convolutions and attention, 2 for a multiply-accumulate. Numbers of
+    tokens are means over the adapted layers, weighted by their parameters: layers need not see equally many.
+    Raises `TrainingError` where the backbone cannot take the inputs or has no layers of the rule's roles.
     """
-    sample = _sample(backbone, inputs)
-    adapted = layers(backbone.trunk, targets, f"backbone {backbone.name}, targets")
-    rows, flops = _rows_and_flops(backbone.trunk, list(adapted.values()), sample)
-    widths = tuple((layer.in_features, layer.out_features) for layer in adapted.values())
-    sizes = np.array([inputs + outputs for inputs, outputs in widths])
-    model = peft_model(backbone, classes, LoraRule(alpha=1.0, targets=tuple(targets)), rank=1)
+    prepared = backbone.prepare(_looked_at(inputs))
+    usual, long = (prepared.batch(np.array([row])) for row in usual_and_long(prepared.lengths))
+    adapted = list(layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, targets").values())
+    widths = tuple((layer.in_features, layer.out_features) for layer in adapted)
+    sizes = [inputs + outputs for inputs, outputs in widths]
+    rows, flops = _rows_and_flops(backbone.trunk, adapted, usual)
+    long_rows, _ = _rows_and_flops(backbone.trunk, adapted, long)
     trained = {name: p.detach().requires_grad_() for name, p in backbone.trunk.named_parameters()}
-    # What rank 1 keeps inside the adapters is charged by rank, on top.
-    inside = sum(rows) * PARAMETER_BITS
+    with torch.random.fork_rng(devices=[]):  # of new adapters and their dropout
+        model = peft_model(backbone, classes, rule, rank=1)
+        kept = _kept_bits(lambda: model(*long), model)
     return Architecture(
         name=backbone.name,
         forward_flops=float(flops),
         tokens=round(float(np.average(rows, weights=sizes))),
+        long_tokens=round(float(np.average(long_rows, weights=sizes))),
         widths=widths,
         base_parameters=sum(parameter.numel() for parameter in backbone.trunk.parameters()),
-        activation_bits=_kept_bits(lambda: model(*sample), model) - inside,
-        full_activation_bits=_kept_bits(lambda: functional_call(backbone.trunk, trained, sample), backbone.trunk),
+        activation_bits=kept - sum(long_rows) * PARAMETER_BITS,  # what is inside the adapters is charged by rank
+        full_activation_bits=_kept_bits(lambda: functional_call(backbone.trunk, trained, long), backbone.trunk),
         parameter_bits=PARAMETER_BITS,
         head_parameters=(backbone.width + 1) * classes,
     )
 
 
-def _sample(backbone: Backbone, inputs: Pictures | Texts) -> tuple[Tensor, ...]:
-    prepared = backbone.prepare(inputs[:: max(1, len(inputs) // LOOKED_AT)])
-    lengths = prepared.lengths
-    above = np.where(lengths >= lengths.mean(), lengths, lengths.max())
-    return prepared.batch(np.array([int(above.argmin())]))
+def usual_and_long_tokens(backbone: Backbone, inputs: Pictures | Texts) -> tuple[int, int]:
+    """Tokens of a usual sample and of a long one, as this backbone cuts texts up."""
+    lengths = backbone.prepare(_looked_at(inputs)).lengths
+    usual, long = usual_and_long(lengths)
+    return int(lengths[usual]), int(lengths[long])
+
+
+def usual_and_long(lengths: IntArray) -> tuple[int, int]:
+    """Where among `lengths` (n,) the nearest above their mean stands, and the 99th percentile or nearest above."""
+    too_short = np.iinfo(np.int64).max
+    usual, long = (
+        int(np.where(lengths >= least, lengths, too_short).argmin())
+        for least in (lengths.mean(), np.quantile(lengths, LONG))
+    )
+    return usual, long
+
+
+def _looked_at(inputs: Pictures | Texts) -> Pictures | Texts:
+    """About 1000 samples, spread evenly."""
+    return inputs[:: max(1, len(inputs) // LOOKED_AT)]
 
 
 def _rows_and_flops(

@@ -31,6 +31,12 @@ TEXT_FAMILIES: Mapping[str, Pooling] = MappingProxyType({"bert": "cls", "roberta
 
 WEIGHTS = "model.safetensors"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
+SPARE_ROWS = 128
+"""Of an embedding, at most: models are padded to round numbers of tokens."""
+
+SPECIAL_TOKENS = tuple(f"{kind}_token_id" for kind in ("pad", "unk", "cls", "sep", "mask", "bos", "eos"))
+"""The same names in config.json and in a tokenizer, either of which may leave some out."""
+
 READ_FILES = (
     *VOCABULARIES,
     "merges.txt",
@@ -114,7 +120,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def tokenizer(folder: Path, config: PreTrainedConfig) -> Any:
-    """Raises `TrainingError` where it is missing, damaged, or belongs to another model."""
+    """The model's tokenizer.
+
+    Raises `TrainingError` where it is missing, damaged, or belongs to another model: its tokens are not as many as the
+    model has embeddings for (of which up to 128 may be spare), or special tokens have other numbers than config.json
+    says. No file ties words to rows of the embedding, so a tokenizer of as many tokens that numbers its words
+    otherwise, and agrees on the special ones that config.json names, cannot be told from the model's own.
+    """
     if not any((folder / name).is_file() for name in VOCABULARIES):  # transformers would make one that knows no word
         raise TrainingError(f"{folder}: no tokenizer in it; add one of {', '.join(VOCABULARIES)}.")
     try:
@@ -123,16 +135,19 @@ def tokenizer(folder: Path, config: PreTrainedConfig) -> Any:
     except Exception as error:  # the tokenizers' library raises bare Exception
         raise TrainingError(f"{folder}: its tokenizer cannot be read ({one_line(error)}); take it anew.") from error
     largest = max(made.get_vocab().values())
-    if largest >= config.vocab_size:
+    if not 0 <= config.vocab_size - 1 - largest <= SPARE_ROWS:
         raise TrainingError(
             f"{folder}: the tokenizer numbers tokens up to {largest}, the model knows {config.vocab_size} from 0; they "
             "belong to different models. Take both from one."
         )
-    if made.pad_token_id not in (None, padding(config)):
-        raise TrainingError(
-            f"{folder}: the tokenizer pads with token {made.pad_token_id}, the model with {padding(config)}; they "
-            "belong to different models. Take both from one."
-        )
+    said = _json(folder / "config.json") | {"pad_token_id": padding(config)}
+    for key in SPECIAL_TOKENS:
+        own, due = getattr(made, key), said.get(key)
+        if None not in (own, due) and own != due:
+            raise TrainingError(
+                f"{folder}: {key} is {own} in the tokenizer and {due} in the model; they belong to different models. "
+                "Take both from one."
+            )
     return made
 
 
@@ -151,7 +166,7 @@ def own_pooling(folder: Path) -> Pooling | None:
 
 
 def scaling(folder: Path) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each colour, of pixels of 0-1, that the model was trained with: (1, 3, 1, 1) each.
+    """Mean and spread of each colour, of pixels of 0-255, that the model was trained with: (1, 3, 1, 1) each.
 
     Raises `TrainingError` where preprocessor_config.json is missing or says nothing sensible.
     """
@@ -160,20 +175,20 @@ def scaling(folder: Path) -> tuple[Tensor, Tensor]:
         raise TrainingError(f"{folder}: no preprocessor_config.json in it, which says how pictures are scaled; add it.")
     plain = _json(path)
     if plain.get("do_normalize") is False:
-        return torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
+        return torch.zeros(1, 3, 1, 1), torch.full((1, 3, 1, 1), 255.0)
     try:
         mean, spread = (torch.tensor(plain[key], dtype=torch.float32).view(1, 3, 1, 1) for key in _SCALES)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise TrainingError(f"{path}: {' and '.join(_SCALES)} must be three numbers each ({error!r}).") from error
     if not bool((spread > 0).all()):
         raise TrainingError(f"{path}: image_std is {plain['image_std']}; each must be above 0.")
-    return mean, spread
+    return 255 * mean, 255 * spread  # files say them of pixels of 0-1
 
 
-def sha256_of(folder: Path, weights: Iterable[Path]) -> str:
-    """Of the names and contents of all files that a model is read from."""
+def sha256_of(folder: Path, weights: Iterable[Path], read: Pooling) -> str:
+    """Of the names and contents of all files that a model is read from, and of how its last layer is read."""
     found = [folder / name for name in READ_FILES if (folder / name).is_file()]
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(f"pooling {read}\n".encode())
     for path in sorted({*found, *weights}):
         state = path.stat()
         whole.update(f"{path.name} {_digest(path, state.st_size, state.st_mtime_ns)}\n".encode())

@@ -26,6 +26,9 @@ from iovsim.learning.readers import PictureReader, TextReader
 DOWNLOADED = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*.json")
 """Weights, configurations and vocabularies; never pickles, never code."""
 
+TOKENS = 128
+"""Longest text, where nothing else is said."""
+
 IN_A_LAYER = re.compile(r"(^|\.)(layers?|blocks)\.\d+\..*\.(weight|bias)$")
 """Names of weights inside an encoder's layers, as opposed to those of heads."""
 
@@ -43,7 +46,9 @@ def minilm(max_tokens: int) -> Backbone:
     return from_folder(Path(found.origin).parent / "model", "minilm", max_tokens=max_tokens)
 
 
-def from_hub(model: str, *, revision: str = "main", pooling: Pooling | None = None, max_tokens: int = 128) -> Backbone:
+def from_hub(
+    model: str, *, revision: str = "main", pooling: Pooling | None = None, max_tokens: int | None = None
+) -> Backbone:
     """A model that `download` has put into Hugging Face's cache. Raises `TrainingError` where it is not there."""
     try:
         folder = snapshot_download(model, revision=revision, allow_patterns=list(DOWNLOADED), local_files_only=True)
@@ -70,13 +75,14 @@ def download(model: str, revision: str = "main") -> Path:
         ) from error
 
 
-def from_folder(folder: Path, name: str, *, pooling: Pooling | None = None, max_tokens: int = 128) -> Backbone:
+def from_folder(folder: Path, name: str, *, pooling: Pooling | None = None, max_tokens: int | None = None) -> Backbone:
     """The model in `folder`: config.json, model.safetensors, and tokenizer or preprocessor_config.json.
 
-    `pooling` says how the last layer is read; by default as the folder's 1_Pooling says, else by family. Pictures are
-    resized to the model's own size. Each call reads the weights once; share its backbone between tasks. Raises
-    `TrainingError` for a missing or damaged file, weights in pickles or of another model than the configuration, an
-    unknown family, a tokenizer of another model, or more tokens than the model has positions for.
+    `pooling` says how the last layer is read; by default as the folder's 1_Pooling says, else by family. Sentences are
+    cut to `max_tokens`, by default 128; pictures are resized to the model's own size. Each call reads the weights once;
+    share its backbone between tasks. Raises `TrainingError` for a missing or damaged file, weights in pickles or of
+    another model than the configuration, an unknown family, a tokenizer of another model, more tokens than the model
+    has positions for, or `max_tokens` for a model of pictures.
     """
     config = model_files.configuration(folder)
     weights = model_files.weight_files(folder)
@@ -84,13 +90,15 @@ def from_folder(folder: Path, name: str, *, pooling: Pooling | None = None, max_
     if config.model_type in PICTURE_FAMILIES:
         if config.model_type == "swin" and pooling == "cls":
             raise TrainingError(f"backbone {name}: pooling = 'cls', but a Swin has no class token; set 'mean'.")
+        if max_tokens is not None:
+            raise TrainingError(f"backbone {name}: max_tokens = {max_tokens}, but it reads pictures; leave it out.")
         read = pooling or PICTURE_FAMILIES[config.model_type]
         reader = _picture_reader(folder, name, config)
     else:
         read = pooling or model_files.own_pooling(folder) or TEXT_FAMILIES[config.model_type]
-        reader = _text_reader(folder, name, config, max_tokens)
+        reader = _text_reader(folder, name, config, TOKENS if max_tokens is None else max_tokens)
     trunk = ReadOut(_model(folder, config), read)
-    return Backbone(name, trunk, int(config.hidden_size), model_files.sha256_of(folder, weights), reader)
+    return Backbone(name, trunk, int(config.hidden_size), model_files.sha256_of(folder, weights, read), reader)
 
 
 class ReadOut(nn.Module):

@@ -1,4 +1,4 @@
-"""Turns pictures or sentences into what a transformer of Hugging Face takes: scaled pixels, or padded token numbers."""
+"""Turns pictures or sentences into what a transformer takes: scaled pixels, or padded token numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PictureInputs:
     def batch(self, rows: IntArray) -> tuple[Tensor, ...]:
         """Pixels (n, 3, side, side)."""
         side = self.reader.side
-        pixels = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2).float()
         if pixels.shape[2:] != (side, side):
             pixels = functional.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
         return ((pixels - self.reader.mean) / self.reader.spread,)
@@ -38,7 +38,7 @@ class PictureInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureReader:
-    """Makes pictures of any size ready for a model of one; `mean` and `spread` (1, 3, 1, 1) are of pixels of 0-1."""
+    """Makes pictures of any size ready for a model of one; `mean` and `spread` (1, 3, 1, 1) are of pixels of 0-255."""
 
     name: str
     mean: Tensor

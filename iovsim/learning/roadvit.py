@@ -8,7 +8,6 @@ Transformers See Better", NeurIPS 2021). Sizes are ours: 17 tokens are what one 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
-from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.backbone import Backbone, Inputs
-from iovsim.learning.samples import Pictures, Texts
+from iovsim.learning.backbone import Backbone
+from iovsim.learning.readers import PictureReader
+from iovsim.learning.samples import Pictures
 from iovsim.rng import stream
 
 SIDE = 32  # pixels
@@ -99,26 +97,16 @@ class RoadViT(nn.Module):
         return read
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PictureInputs:
-    """Pictures kept as bytes; a batch is scaled when it is asked for."""
-
-    pictures: Pictures
-
-    @property
-    def lengths(self) -> IntArray:
-        return np.full(len(self.pictures), TOKENS, dtype=np.int64)
-
-    def batch(self, rows: IntArray) -> tuple[Tensor, ...]:
-        return (to_input(self.pictures[rows]),)
+def reader(name: str) -> PictureReader:
+    """Resizes pictures to 32 x 32 and scales them to about unit spread; its errors name the backbone."""
+    mean, spread = (torch.full((1, 3, 1, 1), value) for value in (115.0, 64.0))
+    return PictureReader(name, mean, spread, SIDE, TOKENS - 1)
 
 
 def to_input(pictures: Pictures) -> Tensor:
-    """Pictures (n, side, side, 3) of 0-255 -> (n, 3, 32, 32), resized if need be, scaled to about unit spread."""
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-    if pixels.shape[-1] != SIDE:
-        pixels = functional.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-    return (pixels - 115.0) / 64.0
+    """Pictures (n, side, side, 3) of 0-255 -> (n, 3, 32, 32)."""
+    (pixels,) = reader("roadvit")(pictures).batch(np.arange(len(pictures)))
+    return pixels
 
 
 def untrained(seed: int) -> RoadViT:
@@ -166,10 +154,4 @@ def roadvit(weights: Path = WEIGHTS) -> Backbone:
 
 def as_backbone(model: RoadViT, name: str, sha256: str) -> Backbone:
     """Any RoadViT as a frozen backbone."""
-    return Backbone(name, model.eval().requires_grad_(False), WIDTH, sha256, _prepare)
-
-
-def _prepare(inputs: Pictures | Texts) -> Inputs:
-    if not isinstance(inputs, np.ndarray):
-        raise TrainingError("backbone roadvit: it reads pictures, found sentences; choose a text backbone.")
-    return PictureInputs(inputs)
+    return Backbone(name, model.eval().requires_grad_(False), WIDTH, sha256, reader(name))

@@ -5,6 +5,9 @@ that its vehicles draw from, a vehicle's around its district's. A mix around m h
 so around equal shares it is Dirichlet(alpha, ..., alpha), the usual meaning of alpha (Acar et al., "Federated Learning
 Based on Dynamic Regularization", 2021). Hsu, Qi and Brown ("Measuring the Effects of Non-Identical Data Distribution",
 2019) write Dirichlet(alpha * m): their alpha is this one times the number of classes.
+
+The pool is cut once, by the task and the seed, into a part for training and a part for the vehicles' own tests, and a
+vehicle draws from both by the same mix: nobody trains on a sample of anybody's own test.
 """
 
 from __future__ import annotations
@@ -12,32 +15,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray, IntArray, Shard
-from iovsim.errors import TrainingError
-from iovsim.learning.pool import Pool, full, sort_pool, take, take_all
+from iovsim.errors import TrainingError, near_match
+from iovsim.learning.pool import EPSILON, Pool, cut, full, rounded, sort_pool, take
 from iovsim.rng import stream
 
-EPSILON = 1e-9
-"""What a product of a whole number and a fraction may miss the exact one by."""
+PLACES = ("own", "anywhere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardRule:
     """How a task's samples are spread over vehicles.
 
-    Numbers follow a log-normal law as in Acar et al. 2021, here with mean `samples`; a number too small for a training
-    and a test part is raised to the smallest that has both. With `arrival_per_s`, samples come as a Poisson process
-    while the vehicle is in the trace, until it has `samples`; that is ours.
+    Numbers follow a log-normal law as in Acar et al. 2021, here with mean `samples`; one too small for a training and a
+    test part is raised to the smallest that has both, one above what the pool holds for the vehicle is lowered to that.
+    With `arrival_per_s`, samples come as a Poisson process while the vehicle is in the trace, until it has `samples`;
+    that is ours.
     """
 
     samples: int  # a vehicle's mean number, training and own test together; with arrivals: the most it keeps
     quantity_sigma: float = 0.0  # spread of the numbers' logarithms; 0: all vehicles hold the same number
+    place: Literal["own", "anywhere"] = "own"  # draw from the pool's part for the vehicle's district, or from all of it
     label_alpha: float | None  # Dirichlet skew of a vehicle around its district; None: it has its district's mix
-    place_alpha: float | None  # Dirichlet skew of a district around the pool's part for it; None: it has the part's mix
+    place_alpha: float | None  # Dirichlet skew of a district around what it draws from; None: it has the mix of that
     test_fraction: float = 0.2  # of a vehicle's samples; with arrivals, every (1 / test_fraction)-th is held out
     disjoint: bool = False  # whether no sample may be held by two vehicles
     arrival_per_s: float | None = None  # None: all samples are held from the start
@@ -54,10 +59,11 @@ class Journey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """The samples that a vehicle is to get: when it sees each, and in which district it then is."""
+    """The samples that a vehicle is to get: when it sees each, in which district it then is, and what it is for."""
 
     seen_s: FloatArray  # (n,), ascending
     district: IntArray  # (n,)
+    test: NDArray[np.bool_]  # (n,): whether for its own test
 
 
 def deal(
@@ -71,48 +77,43 @@ def deal(
 ) -> dict[str, Shard]:
     """A shard for each vehicle, sorted by name; with arrivals, vehicles that see too few samples have none.
 
-    `labels` (n,) and `pool_districts` (n,) or None are the pool's. If it has districts, a sample comes from the part of
-    the district where the vehicle is when it sees it; one that is held from the start, from the journey's first.
-    Every vehicle draws from streams of its own name: no other changes its shard. Where a class runs out, it gets fewer.
-    With a `disjoint` rule, vehicles instead draw from what others have left, in turns by a draw from each one's name,
-    so those before a vehicle do change its shard, and a class that runs out passes its share to the others.
+    `labels` (n,) and `pool_districts` (n,) or None are the pool's. If it has districts and vehicles draw from their
+    "own", a sample comes from the part of the district where the vehicle is when it sees it; one that is held from the
+    start, from the journey's first. No sample is in one vehicle's training and another's own test.
+    Every vehicle draws from streams of its own name: no other changes its shard. With a `disjoint` rule, vehicles
+    instead draw from what others have left, in turns by a draw from each one's name, so those before a vehicle do
+    change its shard. Where a class runs out, others take its place; where a part of the pool does, arrivals get fewer.
     Without any skew, shards are uniform draws from their parts of the pool.
-    Raises `TrainingError` where the rule is out of range, the pool has no or too few samples for a district, or a
-    vehicle's class runs out before it has training and test samples that it should hold from the start.
+    Raises `TrainingError` where the rule is out of range, or the pool has no or too few samples for a vehicle.
     """
     fewest = _check(rule, task)
     if not len(labels):
         raise TrainingError(f"task {task!r}: its pool holds no samples; give it training data.")
+    districts = pool_districts if rule.place == "own" else None
+    halves = cut(labels, districts, rule.test_fraction, stream(seed, "own tests", task))
     skewed = rule.label_alpha is not None or rule.place_alpha is not None
-    pool = sort_pool(labels if skewed else np.zeros_like(labels), pool_districts)
+    train, tests = (sort_pool(labels if skewed else np.zeros_like(labels), districts, half) for half in halves)
     by_vehicle = {v: _wanted(journeys[v], rule, fewest, stream(seed, "seen", task, v)) for v in sorted(journeys)}
     by_vehicle = {v: w for v, w in by_vehicle.items() if len(w.seen_s) >= fewest}
-    _check_supply(pool, by_vehicle, rule, task)
+    _check_supply(train, tests, by_vehicle, rule, task)
     visited = {d for w in by_vehicle.values() for d in np.unique(w.district).tolist()}
-    places = {d: _place_mix(pool, d, rule, stream(seed, "district", task, d)) for d in visited}
-    shared, turns = full(pool), list(by_vehicle)
+    places = {d: _place_mix(train, tests, d, rule, stream(seed, "district", task, d)) for d in visited}
+    shared, turns = (full(train), full(tests)), list(by_vehicle)
     if rule.disjoint:
         turns.sort(key=lambda v: stream(seed, "turn", task, v).random())
     shards = {}
     for vehicle in turns:
         wanted = by_vehicle[vehicle]
-        districts, visit = np.unique(wanted.district, return_inverse=True)
-        mixes = [
-            _skewed(places[d], rule.label_alpha, stream(seed, "mix", task, vehicle, d)) for d in districts.tolist()
-        ]
-        part, mix = pool.parts(wanted.district), np.array(mixes)[visit]
-        rng = stream(seed, "shard", task, vehicle)
-        chosen = take_all(shared, part, mix, rng) if rule.disjoint else take(full(pool), part, mix, rng)
-        got = chosen >= 0
-        count = int(got.sum())
-        if count >= fewest:
-            shards[vehicle] = _shard(task, chosen[got], wanted.seen_s[got], rule.test_fraction)
-        elif rule.arrival_per_s is None:
-            raise TrainingError(
-                f"task {task!r}, vehicle {vehicle!r}: its {count} samples leave training or test empty at "
-                f"test_fraction = {rule.test_fraction}, for its classes run out; raise label_alpha or place_alpha, or "
-                "give more data."
-            )
+        seen_in, visit = np.unique(wanted.district, return_inverse=True)
+        mixes = [_skewed(places[d], rule.label_alpha, stream(seed, "mix", task, vehicle, d)) for d in seen_in.tolist()]
+        part, mix = train.parts(wanted.district), np.array(mixes)[visit]
+        dealt = []
+        for use, stock, of in zip(("train", "test"), shared, (~wanted.test, wanted.test), strict=True):
+            stock = stock if rule.disjoint else full(stock.pool)
+            chosen = take(stock, part[of], mix[of], stream(seed, "shard", task, vehicle, use))
+            dealt.append(_in_order(chosen, wanted.seen_s[of]))
+        (mine, seen_s), (test, test_seen_s) = dealt
+        shards[vehicle] = Shard(task=task, train=mine, test=test, seen_s=seen_s, test_seen_s=test_seen_s)
     return {v: shards[v] for v in sorted(shards)}
 
 
@@ -137,6 +138,10 @@ def shard_statistics(
 
 def _check(rule: ShardRule, task: str) -> int:
     """The fewest samples that have a training and a test part. Raises `TrainingError` for a rule out of range."""
+    if rule.place not in PLACES:
+        raise TrainingError(
+            f"task {task!r}: place = {rule.place!r} is not where to draw from; {near_match(rule.place, PLACES)}"
+        )
     positive = "between 0 and 1e9, or left out"
     for key, value, low, high, allowed in (
         ("quantity_sigma", rule.quantity_sigma, -math.ulp(0.0), 1e9, "0 to 1e9"),  # 0 itself is allowed
@@ -163,31 +168,38 @@ def _check(rule: ShardRule, task: str) -> int:
     return fewest
 
 
-def _check_supply(pool: Pool, by_vehicle: Mapping[str, _Wanted], rule: ShardRule, task: str) -> None:
+def _check_supply(train: Pool, tests: Pool, by_vehicle: Mapping[str, _Wanted], rule: ShardRule, task: str) -> None:
     """Raises `TrainingError` where a part of the pool is missing, or too small for what is wanted of it."""
-    held = pool.size.sum(axis=1)
+    held = np.stack([pool.size.sum(axis=1) for pool in (train, tests)])
+    test = int(rounded(np.array(rule.samples), rule.test_fraction))
     samples, vehicles = np.zeros_like(held), np.zeros_like(held)
     for vehicle, wanted in by_vehicle.items():
-        part = pool.parts(wanted.district)
+        part = train.parts(wanted.district)
         if (part < 0).any():
             raise TrainingError(
                 f"task {task!r}, vehicle {vehicle!r}: no sample of its district {wanted.district[part < 0][0]} is in "
-                "the pool; generate more training samples or fewer districts."
+                'the pool; generate more training samples or fewer districts, or set place = "anywhere".'
             )
-        if rule.arrival_per_s is None and not rule.disjoint and rule.samples > held[part[0]]:
+        if rule.arrival_per_s is None and not rule.disjoint and (held[:, part[0]] < (rule.samples - test, test)).any():
             raise TrainingError(
-                f"task {task!r}, vehicle {vehicle!r}: samples = {rule.samples}, but only {held[part[0]]} samples are "
-                "there for it to draw from; ask for fewer, or give more data."
+                f"task {task!r}, vehicle {vehicle!r}: samples = {rule.samples}, of which {test} for its own test, but "
+                f"only {held[0, part[0]]} samples for training and {held[1, part[0]]} for tests are there for it to "
+                "draw from (a class's only sample is for training); ask for fewer, or give more data."
             )
-        wishes = np.bincount(part, minlength=len(held))
+        if not held[1, part[wanted.test]].any():
+            raise TrainingError(
+                f"task {task!r}, vehicle {vehicle!r}: no sample for its own test is there for it to draw from (a "
+                "class's only sample is for training); give more data."
+            )
+        wishes = np.stack([np.bincount(part[of], minlength=held.shape[1]) for of in (~wanted.test, wanted.test)])
         samples += wishes
         vehicles += wishes > 0
-    for short in np.flatnonzero(samples > held).tolist() if rule.disjoint else ():
-        where = "" if pool.districts is None else f", district {pool.districts[short]}"
+    for use, short in np.argwhere(samples > held).tolist() if rule.disjoint else ():
+        where = "" if train.districts is None else f", district {train.districts[short]}"
         raise TrainingError(
-            f"task {task!r}{where}: {vehicles[short]} vehicles want {samples[short]} samples of their own between "
-            f"them, but the pool holds {held[short]}; ask for fewer samples or vehicles, give more data, or set "
-            "disjoint = false."
+            f"task {task!r}{where}: {vehicles[use, short]} vehicles want {samples[use, short]} "
+            f"{('training', 'test')[use]} samples of their own between them, but the pool holds {held[use, short]}; "
+            "ask for fewer samples or vehicles, give more data, or set disjoint = false."
         )
 
 
@@ -196,16 +208,19 @@ def _wanted(journey: Journey, rule: ShardRule, fewest: int, rng: np.random.Gener
     if rule.arrival_per_s is None:
         spread = math.exp(rule.quantity_sigma * rng.standard_normal() - rule.quantity_sigma**2 / 2)  # of mean 1
         count = max(round(rule.samples * spread), fewest)
-        return _Wanted(np.full(count, -np.inf), np.full(count, journey.district[0]))
+        return _Wanted(
+            np.full(count, -np.inf), np.full(count, journey.district[0]), _held_out(count, rule.test_fraction)
+        )
     gaps_s = rng.exponential(1 / rule.arrival_per_s, rule.samples)
     seen_s = journey.start_s[0] + np.cumsum(gaps_s)
     seen_s = seen_s[seen_s < journey.end_s]
-    return _Wanted(seen_s, journey.district[np.searchsorted(journey.start_s, seen_s, side="right") - 1])
+    district = journey.district[np.searchsorted(journey.start_s, seen_s, side="right") - 1]
+    return _Wanted(seen_s, district, _held_out(len(seen_s), rule.test_fraction))
 
 
-def _place_mix(pool: Pool, district: int, rule: ShardRule, rng: np.random.Generator) -> FloatArray:
+def _place_mix(train: Pool, tests: Pool, district: int, rule: ShardRule, rng: np.random.Generator) -> FloatArray:
     """The class mix (classes,) of a district, skewed from that of its part of the pool."""
-    size = pool.size[pool.parts(np.array([district]))[0]]
+    size = (train.size + tests.size)[train.parts(np.array([district]))[0]]
     return _skewed(size / size.sum(), rule.place_alpha, rng)
 
 
@@ -219,15 +234,14 @@ def _skewed(mix: FloatArray, alpha: float | None, rng: np.random.Generator) -> F
     return drawn
 
 
-def _shard(task: str, samples: IntArray, seen_s: FloatArray, test_fraction: float) -> Shard:
-    """The shard of `samples` (n,) in the order seen: evenly spaced ones are its test part, the others its training."""
-    test = _held_out(len(samples), test_fraction)
-    train, train_seen_s = samples[~test], seen_s[~test]
-    order = np.lexsort((train, train_seen_s))
-    return Shard(task=task, train=train[order], test=np.sort(samples[test]), seen_s=train_seen_s[order])
+def _in_order(chosen: IntArray, seen_s: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Those of the samples `chosen` (n,) that were there to take, and when each is seen, in this order."""
+    got = chosen >= 0
+    chosen, seen_s = chosen[got], seen_s[got]
+    order = np.lexsort((chosen, seen_s))
+    return chosen[order], seen_s[order]
 
 
 def _held_out(count: int, test_fraction: float) -> NDArray[np.bool_]:
     """Which of `count` samples in a row are held out, so that of any first n it is `n * test_fraction`, rounded."""
-    so_far = np.floor(np.arange(count + 1) * test_fraction + 0.5 + EPSILON)
-    return np.asarray(np.diff(so_far) > 0)
+    return np.asarray(np.diff(rounded(np.arange(count + 1), test_fraction)) > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from iovsim.domain import (
     IntArray,
     Metrics,
     Recipe,
+    Scaling,
     Task,
     TrainJob,
     Tuning,
@@ -28,7 +29,7 @@ from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
 from iovsim.learning.adapter import head_of
 from iovsim.learning.backbone import Backbone, Classifier, Inputs
-from iovsim.learning.evaluate import evaluation, features, logits, metrics
+from iovsim.learning.evaluate import evaluation, features, logits, mean_evaluation, mean_metrics, metrics
 from iovsim.learning.order import batches
 from iovsim.learning.samples import Data, Samples
 from iovsim.learning.threads import use_one_thread
@@ -68,7 +69,7 @@ class PeftTrainer:
         """
         use_one_thread()
         self._tasks = {name: _prepared(name, learning) for name, learning in tasks.items()}
-        self._models: dict[tuple[str, int, Tuning, float], nn.Module] = {}
+        self._models: dict[tuple[str, int, float, Scaling, Tuning, float], nn.Module] = {}
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
 
@@ -137,17 +138,18 @@ class PeftTrainer:
             )
         return Update(adapter, len(job.samples), loss_before=losses[0], loss_after=losses[-1], fraction=1.0)
 
-    def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
-        """On the task's held-out set."""
+    def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
+        """On the task's held-out set; with heads, the mean over them, features worked out once."""
         prepared = self._task(task)
         test = prepared.learning.data.test
-        return evaluation(self._logits(task, adapter, prepared.test), test)
+        answers = self._logits(task, adapter, prepared.test, heads)
+        return mean_evaluation([evaluation(logits, test) for logits in answers])
 
-    def validate(self, task: str, adapter: Adapter) -> Metrics:
+    def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
         """On the task's validation samples."""
         prepared = self._task(task)
-        samples = prepared.learning.validation
-        return metrics(self._logits(task, adapter, prepared.validation), samples.labels)
+        labels = prepared.learning.validation.labels
+        return mean_metrics([metrics(a, labels) for a in self._logits(task, adapter, prepared.validation, heads)])
 
     def evaluate_shards(
         self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
@@ -168,9 +170,10 @@ class PeftTrainer:
             for row, shard, head in zip(rows, shards, heads, strict=True)
         ]
 
-    def _logits(self, task: str, adapter: Adapter, inputs: Inputs) -> FloatArray:
-        rows = np.arange(len(inputs.lengths))
-        return logits(features(self._merged(task, adapter).trunk, inputs, rows), head_of(adapter))
+    def _logits(self, task: str, adapter: Adapter, inputs: Inputs, heads: Sequence[Head]) -> Iterator[FloatArray]:
+        """Logits (n, classes) by each head, or by the adapter's own if none is given."""
+        seen = features(self._merged(task, adapter).trunk, inputs, np.arange(len(inputs.lengths)))
+        return (logits(seen, head) for head in heads or (head_of(adapter),))
 
     def _task(self, name: str) -> _Prepared:
         if name not in self._tasks:
@@ -180,7 +183,7 @@ class PeftTrainer:
     def _filled(self, task: str, adapter: Adapter, dropout: float) -> nn.Module:
         """The model of the adapter's rank (built once), holding the adapter."""
         learning = self._task(task).learning
-        key = (task, adapter.rank, adapter.tuning, dropout)
+        key = (task, adapter.rank, adapter.alpha, adapter.scaling, adapter.tuning, dropout)
         if key not in self._models:
             self._models[key] = _model(learning, adapter, dropout)
         lora.load_into(self._models[key], adapter)
@@ -206,7 +209,7 @@ def optimiser_of(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.op
 
 
 def class_weights(labels: IntArray, classes: int) -> torch.Tensor:
-    """Weights (classes,) by inverse frequency among the labels, mean 1 over the samples; absent classes weigh 0."""
+    """Weights (classes,) by inverse frequency among the labels, mean 1 over them; absent classes weigh 0."""
     counts = np.bincount(labels, minlength=classes)
     present = counts > 0
     weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
@@ -218,7 +221,11 @@ def _step(
 ) -> float:
     """One step on the samples of `batch`; returns the loss before it."""
     labels = torch.from_numpy(prepared.learning.data.train.labels[batch])
-    loss = functional.cross_entropy(model(*prepared.pool.batch(batch)), labels, weight=prepared.class_weights)
+    losses = functional.cross_entropy(model(*prepared.pool.batch(batch)), labels, reduction="none")
+    if prepared.class_weights is not None:
+        # Not torch's own weighted mean: it divides by the batch's weights, so a batch of one class is not weighted.
+        losses = losses * prepared.class_weights[labels]
+    loss = losses.mean()
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     if math.isfinite(recipe.clip_norm):

@@ -20,7 +20,18 @@ FORMAT = 2
 """Version of the run folder's layout and table schema; raised whenever a reader of the old one would be misled."""
 
 NAME = "manifest.json"
-_VERSIONED = ("iovsim", "torch", "numpy", "peft", "eclipse-sumo", "pyarrow")
+_VERSIONED = (
+    "iovsim",
+    "torch",
+    "numpy",
+    "peft",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "pillow",
+    "eclipse-sumo",
+    "pyarrow",
+)
 
 
 def now() -> str:

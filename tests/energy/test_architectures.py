@@ -6,8 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from iovsim.energy import ARCHITECTURES, ROLES, lora_parameters, update_bits, with_head, with_targets
+from iovsim.domain import ROLES, LoraRule
+from iovsim.energy import ARCHITECTURES, lora_parameters, update_bits, with_head, with_lora, with_tokens
 from iovsim.errors import ScenarioError
+
+
+def on(*roles: str, dropout: float = 0.0) -> LoraRule:
+    return LoraRule(alpha=1.0, dropout=dropout, targets=roles)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +69,11 @@ def test_a_head_follows_the_classes() -> None:
 
 def test_other_targets_widen_what_is_adapted() -> None:
     model = ARCHITECTURES["vit-base-patch16-224"]
-    assert with_targets(model, ("value", "query")) == model
-    wide = with_targets(model, ("query", "mlp_out", "mlp_in", "mlp_in"))
+    assert with_lora(model, on("value", "query")) == model
+    wide = with_lora(model, on("query", "mlp_out", "mlp_in", "mlp_in"))
     assert wide.widths[:3] == ((768, 768), (768, 3072), (3072, 768))
     assert len(wide.widths) == 36
-    assert lora_parameters(with_targets(model, ROLES), 8) == 8 * 12 * (4 * 1536 + 2 * 3840)
+    assert lora_parameters(with_lora(model, on(*ROLES)), 8) == 8 * 12 * (4 * 1536 + 2 * 3840)
     assert wide.base_parameters == model.base_parameters
 
 
@@ -84,30 +89,84 @@ def test_other_targets_widen_what_is_adapted() -> None:
 )
 def test_other_targets_keep_what_they_read(roles: tuple[str, ...], more: int) -> None:
     model = ARCHITECTURES["vit-base-patch16-224"]
-    assert with_targets(model, roles).activation_bits - model.activation_bits == 32 * 12 * more
+    assert with_lora(model, on(*roles)).activation_bits - model.activation_bits == 32 * 12 * more
+
+
+@pytest.mark.parametrize(
+    ("roles", "kept"),
+    [
+        (("query",), 2 * 768),
+        (("query", "key", "value"), 6 * 768),
+        (("query", "output", "mlp_in", "mlp_in"), 6 * 768),
+        (("mlp_out",), 2 * 3072),
+    ],
+)
+def test_adapters_that_drop_out_keep_an_input_and_a_mask_each(roles: tuple[str, ...], kept: int) -> None:
+    model = ARCHITECTURES["vit-base-patch16-224"]
+    bare = model.activation_bits - 32 * 12 * 197 * 768  # without what query and value read together
+    for dropout in (0.1, 0.5):
+        assert with_lora(model, on(*roles, dropout=dropout)).activation_bits == bare + 32 * 12 * 197 * kept
+
+
+def test_dropout_changes_nothing_of_full_training() -> None:
+    model = ARCHITECTURES["bert-base-uncased"]
+    dropping = with_lora(model, on("query", "value", dropout=0.1))
+    assert dropping.activation_bits == pytest.approx(1.2724 * model.activation_bits, rel=1e-3)
+    assert replace(dropping, activation_bits=model.activation_bits) == model
+
+
+def test_texts_are_charged_at_their_own_length() -> None:
+    model = ARCHITECTURES["bert-base-uncased"]
+    short = with_tokens(model, 25, 40)
+    layer = 4 * 25 * 768**2 + 2 * 25**2 * 768 + 8 * 25 * 768**2
+    assert short.forward_flops == 2 * (768**2 + 12 * layer)
+    assert (short.tokens, short.long_tokens) == (25, 40)
+    a_layer = 7 * 40 * 768 + 12 * 40 + 40 * 3072
+    assert short.activation_bits == pytest.approx(32 * 12 * a_layer)
+    assert short.full_activation_bits == pytest.approx(32 * 12 * (8 * 40 * 768 + 12 * 40 + 2 * 40 * 3072))
+    assert (short.widths, short.base_parameters) == (model.widths, model.base_parameters)
+    again = with_tokens(short, 128, 128)
+    assert again == replace(
+        model, activation_bits=again.activation_bits, full_activation_bits=again.full_activation_bits
+    )
+    assert again.activation_bits == pytest.approx(model.activation_bits)
+
+
+def test_adapters_and_lengths_may_be_set_in_any_order() -> None:
+    model, rule = ARCHITECTURES["minilm-l6-h384"], on("key", "mlp_out", dropout=0.1)
+    one, other = with_lora(with_tokens(model, 30, 50), rule), with_tokens(with_lora(model, rule), 30, 50)
+    assert one.activation_bits == pytest.approx(other.activation_bits)
+    assert replace(one, activation_bits=0.0) == replace(other, activation_bits=0.0)
+
+
+@pytest.mark.parametrize("name", ["vit-base-patch16-224", "vit-tiny-patch16-224", "roadvit"])
+def test_pictures_have_as_many_tokens_as_ever(name: str) -> None:
+    assert with_tokens(ARCHITECTURES[name], 25, 40) == ARCHITECTURES[name]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_adapters_on_every_layer_keep_what_full_training_keeps(name: str) -> None:
-    model = with_targets(ARCHITECTURES[name], ROLES)
+    model = with_lora(ARCHITECTURES[name], on(*ROLES))
     assert model.activation_bits == model.full_activation_bits
 
 
 def test_a_head_stays_as_wide_whatever_is_adapted() -> None:
-    model = with_targets(ARCHITECTURES["minilm-l6-h384"], ("mlp_out",))
+    model = with_lora(ARCHITECTURES["minilm-l6-h384"], on("mlp_out"))
     assert with_head(model, 4).head_parameters == 384 * 4 + 4
 
 
 def test_unknown_targets_and_models() -> None:
     model = ARCHITECTURES["roadvit"]
     with pytest.raises(ScenarioError, match="role 'queri'; did you mean 'query'"):
-        with_targets(model, ("queri",))
+        with_lora(model, on("queri"))
     with pytest.raises(ScenarioError, match="targets: empty"):
-        with_targets(model, ())
+        with_lora(model, on())
     with pytest.raises(ScenarioError, match=r"'roadvitt': no formula is known.*did you mean 'roadvit'"):
-        with_targets(replace(model, name="roadvitt"), ("query",))
+        with_lora(replace(model, name="roadvitt"), on("query"))
     with pytest.raises(ScenarioError, match="no formula is known"):
         with_head(replace(model, name="my/model"), 2)
+    with pytest.raises(ScenarioError, match="no formula is known"):
+        with_tokens(replace(model, name="my/model"), 2, 3)
 
 
 def test_names_are_keys() -> None:

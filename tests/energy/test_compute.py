@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from iovsim.domain import Tuning
+from iovsim.domain import Architecture, LoraRule, Recipe, Task, Tuning
 from iovsim.energy import (
     ARCHITECTURES,
     TIERS,
@@ -23,11 +23,30 @@ from iovsim.energy import (
     training_memory_bits,
     update_bits,
     with_head,
-    with_targets,
+    with_lora,
+    with_tokens,
 )
+from iovsim.errors import ScenarioError
 
 VIT = with_head(ARCHITECTURES["vit-base-patch16-224"], 10)
 NANO = TIERS["orin-nano"]
+
+
+def task(
+    charged: Architecture, batch: int, ranks: tuple[int, ...] = (4, 8, 16, 32), *, optimiser: str = "adamw"
+) -> Task:
+    return Task(
+        task="t",
+        classes=10,
+        ranks=ranks,
+        lora=LoraRule(alpha=8.0),
+        recipe=Recipe(learning_rate=1e-3, batch_size=batch, optimiser=optimiser),
+        learning_rates=dict.fromkeys(Tuning, 1e-3),
+        local_epochs=1,
+        local_head=False,
+        round_energy_j=1.0,
+        charged=charged,
+    )
 
 
 def test_lora_on_query_and_value_of_vit_b() -> None:
@@ -92,26 +111,58 @@ def test_training_a_head_costs_its_features_and_full_training_three_passes() -> 
 
 def test_memory_by_hand() -> None:
     without_samples = 32 * (VIT.base_parameters + 4 * (294_912 + 7_690))
-    assert training_memory_bits(VIT, 8, 0) == without_samples
+    assert training_memory_bits(task(VIT, 0), 8) == without_samples
     a_layer = 7 * 197 * 768 + 12 * 197 + 197 * 3072
     per_sample = 32 * (12 * a_layer + 197 * 8 * 24)
-    assert training_memory_bits(VIT, 8, 16) == without_samples + 16 * per_sample
+    assert training_memory_bits(task(VIT, 16), 8) == without_samples + 16 * per_sample
 
 
 def test_memory_of_the_reference_modes_by_hand() -> None:
-    assert training_memory_bits(VIT, 0, 16, Tuning.HEAD) == 32 * (VIT.base_parameters + 4 * 7_690)
+    assert training_memory_bits(task(VIT, 16), 0, Tuning.HEAD) == 32 * (VIT.base_parameters + 4 * 7_690)
     a_layer = 8 * 197 * 768 + 12 * 197 + 2 * 197 * 3072
     weights = 32 * 4 * (VIT.base_parameters + 7_690)
-    assert training_memory_bits(VIT, 0, 16, Tuning.FULL) == weights + 16 * 32 * 12 * a_layer
+    assert training_memory_bits(task(VIT, 16), 0, Tuning.FULL) == weights + 16 * 32 * 12 * a_layer
+
+
+@pytest.mark.parametrize(
+    ("tuning", "trained"),
+    [(Tuning.LORA, 294_912 + 7_690), (Tuning.HEAD, 7_690), (Tuning.FULL, 85_798_656 + 7_690)],
+)
+def test_sgd_has_no_moments_to_keep(tuning: Tuning, trained: int) -> None:
+    rank = 8 if tuning is Tuning.LORA else 0
+    adam, sgd = (training_memory_bits(task(VIT, 4, optimiser=name), rank, tuning) for name in ("adamw", "sgd"))
+    assert adam - sgd == 32 * 2 * trained
+
+
+def test_an_unknown_optimiser() -> None:
+    with pytest.raises(ScenarioError, match="task 't': unknown optimiser 'adamv'; did you mean 'adamw'"):
+        training_memory_bits(task(VIT, 4, optimiser="adamv"), 8)
+
+
+def test_dropout_takes_memory() -> None:
+    dropping = with_lora(VIT, LoraRule(alpha=8.0, dropout=0.1))
+    more = training_memory_bits(task(dropping, 16), 8) - training_memory_bits(task(VIT, 16), 8)
+    assert more == 16 * 32 * 12 * 3 * 197 * 768  # two inputs and two masks instead of one input
+
+
+def test_memory_is_that_of_long_texts_and_work_that_of_all() -> None:
+    text = ARCHITECTURES["bert-base-uncased"]
+    usual, longer = with_tokens(text, 25, 25), with_tokens(text, 25, 60)
+    assert train_flops(usual, 8, 10) == train_flops(longer, 8, 10)
+    weights = training_memory_bits(task(text, 0), 8)
+    needs = [training_memory_bits(task(model, 16), 8) - weights for model in (usual, longer)]
+    assert needs[1] == pytest.approx(60 / 25 * needs[0])
 
 
 def test_feasible_ranks_are_those_that_fit() -> None:
     ranks = (4, 8, 16, 32)
-    assert feasible_ranks(VIT, NANO, ranks, 16) == ranks
-    tight = replace(NANO, memory_bits=training_memory_bits(VIT, 16, 16) / 0.75)
-    assert feasible_ranks(VIT, tight, ranks, 16) == (4, 8, 16)
-    assert feasible_ranks(VIT, replace(tight, memory_share=0.7), ranks, 16) == ()
-    assert feasible_ranks(VIT, replace(NANO, memory_bits=1e6), ranks, 16) == ()
+    assert feasible_ranks(task(VIT, 16, ranks), NANO) == ranks
+    tight = replace(NANO, memory_bits=training_memory_bits(task(VIT, 16), 16) / 0.75)
+    assert feasible_ranks(task(VIT, 16, ranks), tight) == (4, 8, 16)
+    assert feasible_ranks(task(VIT, 17, ranks), tight) == ()
+    assert feasible_ranks(task(VIT, 16, ranks), replace(tight, memory_share=0.7)) == ()
+    assert feasible_ranks(task(VIT, 16, ranks), replace(NANO, memory_bits=1e6)) == ()
+    assert [feasible_ranks(task(VIT, 16, ranks), NANO, tuning) for tuning in (Tuning.HEAD, Tuning.FULL)] == [(0,), (0,)]
 
 
 @pytest.mark.parametrize(
@@ -130,17 +181,17 @@ def test_the_largest_batch_of_vit_b_on_each_tier(tier: str, batches: tuple[int, 
     model, device = with_head(ARCHITECTURES["vit-base-patch16-224"], 43), TIERS[tier]
     kinds = [(8, Tuning.LORA), (64, Tuning.LORA), (256, Tuning.LORA), (0, Tuning.FULL)]
     for (rank, tuning), batch in zip(kinds, batches, strict=True):
-        assert feasible_ranks(model, device, (rank,), batch, tuning) == (rank,)
-        assert feasible_ranks(model, device, (rank,), batch + 1, tuning) == ()
-    assert feasible_ranks(model, device, (0,), 512, Tuning.HEAD) == (0,)
+        assert feasible_ranks(task(model, batch, (rank,)), device, tuning) == (rank,)
+        assert feasible_ranks(task(model, batch + 1, (rank,)), device, tuning) == ()
+    assert feasible_ranks(task(model, 512), device, Tuning.HEAD) == (0,)
 
 
 def test_where_memory_binds_the_rank() -> None:
     ranks = (8, 64, 128, 256)
-    assert feasible_ranks(VIT, TIERS["telematics"], ranks, 14) == (8, 64, 128)
-    assert feasible_ranks(VIT, TIERS["telematics"], ranks, 16) == ()
-    everywhere = with_targets(VIT, ("query", "value", "mlp_in", "mlp_out"))
-    assert feasible_ranks(everywhere, TIERS["telematics"], ranks, 9) == (8, 64)
+    assert feasible_ranks(task(VIT, 14, ranks), TIERS["telematics"]) == (8, 64, 128)
+    assert feasible_ranks(task(VIT, 16, ranks), TIERS["telematics"]) == ()
+    everywhere = with_lora(VIT, LoraRule(alpha=8.0, targets=("query", "value", "mlp_in", "mlp_out")))
+    assert feasible_ranks(task(everywhere, 9, ranks), TIERS["telematics"]) == (8, 64)
 
 
 def test_tiers_rise_in_speed_power_and_memory() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.domain import Adapter, Contact, ContactEnd, Forecast, Link, Policy, Tuning, World
+from iovsim.domain import Contact, ContactEnd, Forecast, Link, Policy, Tuning, World
 from iovsim.engine import Method, Setting, State, simulate
+from iovsim.engine.state import KeepAdapter
 from iovsim.engine.terms import Terms
 from iovsim.learning.aggregate import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
@@ -62,7 +63,7 @@ def run_world(tmp_path: Path) -> Runner:
         forecast: Forecast | None = None,
         trainer: FakeTrainer | None = None,
         tuning: Tuning = Tuning.LORA,
-        kept: Callable[[str, str, Adapter], None] | None = None,
+        kept: KeepAdapter | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1

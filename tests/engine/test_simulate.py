@@ -180,7 +180,8 @@ def two_task_world() -> World:
         for i, (name, v) in enumerate(world.vehicles.items())
     }
     rsus = tuple(replace(r, tasks=("signs", "lights")) for r in world.rsus)
-    return replace(world, tasks=(world.tasks[0], lights), vehicles=vehicles, rsus=rsus)
+    evaluated = {"signs": tuple(vehicles), "lights": tuple(v for v, x in vehicles.items() if "lights" in x.shards)}
+    return replace(world, tasks=(world.tasks[0], lights), vehicles=vehicles, rsus=rsus, evaluated_vehicles=evaluated)
 
 
 @pytest.mark.parametrize("name", POLICIES)

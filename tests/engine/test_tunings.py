@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -67,7 +68,10 @@ def test_heads_that_stay_in_their_vehicles_are_not_sent_and_come_back_to_their_o
 
     trainer = Watching()
     local = replace(world, tasks=(replace(world.tasks[0], local_head=True),))
-    run, state = run_world(local, all_available(), trainer=trainer)
+    saved: dict[str, Mapping[str, Head]] = {}
+    run, state = run_world(
+        local, all_available(), trainer=trainer, kept=lambda task, name, adapter, heads: saved.update({name: heads})
+    )
     charged = world.tasks[0].charged
     delivered = run.table("jobs").query("status == 'delivered'")
     assert len(delivered) > 5
@@ -86,6 +90,12 @@ def test_heads_that_stay_in_their_vehicles_are_not_sent_and_come_back_to_their_o
         if (job.vehicle, job.round) in trainer.trained:
             own[job.vehicle] = trainer.trained[job.vehicle, job.round]
     assert returned > 3, "some vehicles were served again"
+    for name, array in head_of(state.merged["signs"]).items():
+        np.testing.assert_allclose(array, first[name], atol=1e-6, err_msg="no head ever reached a server")
+    assert saved["final"].keys() == own.keys()
+    assert all(np.array_equal(a, own[v][k]) for v, head in saved["final"].items() for k, a in head.items())
+    told = run.table("evaluations").query("scope == 'global'")["accuracy"]
+    assert told.iloc[-1] != told.iloc[0], "what is told is the mean over the evaluated vehicles' heads"
     personal = run.table("evaluations").query("scope == 'vehicle'").set_index("subject")["accuracy"]
     assert personal.nunique() > 1, "each vehicle is evaluated with its own head"
     shared = run_world(world, all_available())[0].table("evaluations").query("scope == 'vehicle'")["accuracy"]
@@ -101,18 +111,19 @@ def test_adapters_and_vehicles_are_kept_and_evaluated_as_often_as_asked(run_worl
         keep_adapters_every_merges=1,
         merge_every_rounds=1,
     )
-    run, state = run_world(often, all_available(), kept=lambda task, name, adapter: kept.append((task, name)))
+    run, state = run_world(often, all_available(), kept=lambda task, name, adapter, heads: kept.append((task, name)))
     assert state.merges == 6
     assert kept == [*(("signs", f"merge-{n:04d}") for n in range(1, 6)), ("signs", "final")]
     found = run.table("evaluations").groupby("scope")["merge"].unique()
-    assert sorted(found["global"]) == sorted(found["class"]) == sorted(found["validation"]) == [0, 3, 6]
+    assert sorted(found["global"]) == sorted(found["class"]) == [0, 3, 6]
+    assert sorted(found["validation"]) == list(range(7)), "what policies see does not depend on what is reported"
     assert sorted(found["vehicle"]) == [2, 4, 6]
 
 
 def test_policies_see_the_accuracy_on_validation_samples_only(run_world: Runner, world: World) -> None:
     class Apart(FakeTrainer):
-        def evaluate(self, task: str, adapter: Adapter) -> Evaluation:
-            found = super().evaluate(task, adapter)
+        def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
+            found = super().evaluate(task, adapter, heads)
             return replace(found, overall=replace(found.overall, accuracy=1.0))
 
     class Watching:

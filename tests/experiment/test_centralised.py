@@ -25,9 +25,14 @@ WORLD: dict[str, Any] = {
             "name": "signs",
             "data": {"kind": "signs", "train": 240, "test": 80},
             "round_energy_j": 1.0,
-            "training": {"learning_rate": 5e-3},
+            "training": {"learning_rate": {"lora": 5e-3, "head": 1e-2}},
         },
-        {"name": "lights", "data": {"kind": "lights", "train": 120, "test": 40}, "round_energy_j": 1.0},
+        {
+            "name": "lights",
+            "data": {"kind": "lights", "train": 120, "test": 40},
+            "round_energy_j": 1.0,
+            "training": {"learning_rate": {"lora": 5e-3, "head": 1e-2}},
+        },
     ],
 }
 
@@ -39,6 +44,8 @@ def scenario() -> Scenario:
 
 def test_everything_asked_for_is_planned_once(scenario: Scenario) -> None:
     specs = plan(scenario, (), (Tuning.LORA, Tuning.HEAD), (2, 8), 1, (1, 2))
+    with pytest.raises(ScenarioError, match=r"task 'signs', key 'training.learning_rate': no rate for tuning full"):
+        plan(scenario, (), (Tuning.FULL,), (), 1, (1,))
     asked = {(s.task, s.tuning, s.rank, s.seed) for s in specs}
     assert len(asked) == len(specs) == 2 * (2 + 1) * 2
     assert {s.rank for s in specs if s.tuning is Tuning.HEAD} == {0}

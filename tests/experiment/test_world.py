@@ -136,6 +136,37 @@ def test_more_holders_than_vehicles_are_refused(session_cache: Path) -> None:
         build_world(asked, 1, session_cache, lambda step, done: None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"sensors": {"camera": 1e-9}, "tasks": [SMALL["tasks"][0] | {"sensor": "camera"}]},
+            "none of the .* vehicles that",
+        ),
+        (
+            {"tasks": [SMALL["tasks"][0] | {"shards": {"samples": 20, "arrival_per_s": 1e-6}}]},
+            "none of the .* vehicles that meet an RSU holds data for it",
+        ),
+        (
+            {
+                "devices": {"tiers": {"telematics": 1.0}},
+                "tasks": [SMALL["tasks"][0] | {"training": {"batch_size": 64}}],
+            },
+            r"memory of no vehicle that holds its data \(telematics\) at batch size 64",
+        ),
+        (
+            {
+                "rsus": {"placement": "sites", "sites": [{"name": "a", "x_m": 1000.0, "y_m": 1000.0, "tasks": []}]},
+            },
+            "no RSU hosts it",
+        ),
+    ],
+)
+def test_a_task_that_nobody_could_train_is_refused(session_cache: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError, match=f"task 'signs', seed 1: .*{message}"):
+        build_world(scenario(**changes), 1, session_cache, lambda step, done: None)
+
+
 def test_samples_arrive_while_the_vehicle_is_on_the_road(session_cache: Path, built: BuiltWorld) -> None:
     arriving = SMALL["tasks"][0] | {"shards": {"samples": 20, "arrival_per_s": 0.5}}
     world = build_world(scenario(tasks=[arriving]), 1, session_cache, lambda step, done: None)

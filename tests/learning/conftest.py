@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iovsim.domain import Architecture, LoraRule, Recipe, Task
+from iovsim.domain import Architecture, LoraRule, Recipe, Task, Tuning
 from iovsim.learning.backbone import Backbone
 from iovsim.learning.builtin import generate
 from iovsim.learning.roadvit import roadvit
@@ -16,6 +16,7 @@ CHARGED = Architecture(
     name="tiny",
     forward_flops=1e6,
     tokens=17,
+    long_tokens=17,
     widths=((128, 128),),
     base_parameters=10,
     activation_bits=1.0,
@@ -43,6 +44,7 @@ def task() -> Task:
         ranks=(2, 4, 8),
         lora=LoraRule(16.0),
         recipe=Recipe(learning_rate=3e-3, batch_size=8),
+        learning_rates={Tuning.LORA: 3e-3},
         local_epochs=2,
         local_head=False,
         round_energy_j=1.0,

@@ -211,6 +211,16 @@ def test_rank_stabilised_adapters_keep_their_scale_through_aggregation() -> None
         np.testing.assert_allclose(cut_left @ cut_right, expected, atol=1e-4)
 
 
+def test_untrained_adapters_are_cut_alike_by_every_aggregator() -> None:
+    fresh = _adapter(6, 1)
+    fresh = replace(fresh, tensors={n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
+    one, other = (AGGREGATORS[name]().redistribute(fresh, 2, seed) for seed, name in enumerate(("fedavg", "svd")))
+    assert one.rank == other.rank == 2
+    for name, array in one.tensors.items():
+        assert np.array_equal(array, other.tensors[name])
+    assert np.array_equal(one.tensors["a.lora_A.weight"], fresh.tensors["a.lora_A.weight"][:2])
+
+
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_without_adapters_everything_is_averaged(name: str) -> None:
     def plain(seed: int) -> Adapter:

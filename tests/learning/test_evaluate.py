@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iovsim.learning.evaluate import calibration_error, evaluation, features, metrics
-from iovsim.learning.roadvit import PictureInputs, roadvit
+from iovsim.learning.roadvit import roadvit
 from iovsim.learning.samples import Samples
 from iovsim.rng import stream
 
@@ -67,5 +67,5 @@ def test_features_do_not_depend_on_how_samples_are_asked_for() -> None:
     pictures = stream(0, "pictures").integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
     backbone = roadvit()
     rows = np.array([4, 0, 5])
-    alone = features(backbone.trunk, PictureInputs(pictures[rows]), np.arange(3))
-    assert np.allclose(alone, features(backbone.trunk, PictureInputs(pictures), rows), atol=1e-5)
+    alone = features(backbone.trunk, backbone.prepare(pictures[rows]), np.arange(3))
+    assert np.allclose(alone, features(backbone.trunk, backbone.prepare(pictures), rows), atol=1e-5)

@@ -15,7 +15,7 @@ from iovsim.domain import Adapter, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
-from iovsim.learning.adapter_files import MODEL_FILE, load_tensors, save_adapter, save_tensors
+from iovsim.learning.adapter_files import MODEL_FILE, load_tensors, save_adapter, save_heads, save_tensors
 from iovsim.learning.backbone import Backbone, classifier
 from iovsim.learning.roadvit import to_input
 from iovsim.rng import stream
@@ -142,6 +142,23 @@ def test_one_file_holds_an_adapter_with_its_rule(tmp_path: Path, backbone: Backb
     assert (back.rank, back.alpha, back.scaling, back.tuning) == (4, 16.0, Scaling.RSLORA, Tuning.LORA)
     assert all(np.array_equal(adapter.tensors[name], back.tensors[name]) for name in adapter.tensors)
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("tuning", list(Tuning))
+def test_whatever_was_kept_comes_back_as_it_was(tmp_path: Path, backbone: Backbone, tuning: Tuning) -> None:
+    adapter = _trained(backbone, tuning=tuning)
+    save_adapter(adapter, backbone, RULE, tmp_path / "kept")
+    back = load_tensors(next((tmp_path / "kept").glob("*.safetensors")))
+    assert back.tensors.keys() == adapter.tensors.keys()
+    assert torch.equal(_answers(lora.merged(backbone, 5, back)), _answers(lora.merged(backbone, 5, adapter)))
+
+
+def test_heads_of_vehicles_are_kept_by_name(tmp_path: Path, backbone: Backbone) -> None:
+    heads = {v: head_of(lora.initial(backbone, "signs", 5, RULE, 2, seed)) for seed, v in enumerate(("v1", "a/2"))}
+    save_heads(heads, tmp_path / "heads.safetensors")
+    back = load_file(tmp_path / "heads.safetensors")
+    assert sorted(back) == ["a/2/bias", "a/2/weight", "v1/bias", "v1/weight"]
+    assert np.array_equal(back["v1/weight"].numpy(), heads["v1"][f"{HEAD}weight"])
 
 
 def test_files_that_are_no_adapters_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Shards: drawn by the vehicle's name, disjoint inside, as many and as skewed as asked, from where the vehicle was."""
+"""Shards: drawn by the vehicle's name, tests apart from training, as many and as skewed as asked, from their place."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2, chi2_contingency
 
+from iovsim.config import ShardsSection
 from iovsim.domain import FloatArray, IntArray, Shard
 from iovsim.errors import TrainingError
-from iovsim.learning.shards import Journey, ShardRule, deal, shard_statistics
+from iovsim.experiment.fleet import rule_of
+from iovsim.learning.shards import PLACES, Journey, ShardRule, deal, shard_statistics
 from iovsim.rng import stream
 
 LABELS = stream(0, "labels").integers(10, size=4000)
@@ -48,13 +50,19 @@ def _all(shard: Shard) -> IntArray:
     return np.concatenate([shard.train, shard.test])
 
 
+def _union(shards: Mapping[str, Shard], part: str) -> set[int]:
+    return {int(k) for s in shards.values() for k in getattr(s, part)}
+
+
 def _shares(shards: Mapping[str, Shard], labels: IntArray) -> FloatArray:
     counts = np.array([np.bincount(labels[_all(s)], minlength=labels.max() + 1) for s in shards.values()])
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
 def _equal(one: Shard, other: Shard) -> bool:
-    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in ("train", "test", "seen_s"))
+    return all(
+        np.array_equal(getattr(one, part), getattr(other, part)) for part in ("train", "test", "seen_s", "test_seen_s")
+    )
 
 
 # --- What every shard is ---------------------------------------------------------------------------------------------
@@ -68,15 +76,17 @@ def _equal(one: Shard, other: Shard) -> bool:
     disjoint=st.booleans(),
     arrival=st.sampled_from([None, 0.01, 0.5]),
     placed=st.booleans(),
+    place=st.sampled_from(["own", "anywhere"]),
     seed=st.integers(0, 5),
 )
-def test_every_shard_is_whole_and_overlaps_with_itself_nowhere(
+def test_every_shard_is_whole_and_no_training_sample_is_in_any_test(
     samples: int,
     sigma: float,
     alphas: tuple[float | None, float | None],
     disjoint: bool,
     arrival: float | None,
     placed: bool,
+    place: str,
     seed: int,
 ) -> None:
     journeys = {f"v{k}": _journey((10.0, k % 4), (90.0, (k + 1) % 4)) for k in range(8)}
@@ -86,6 +96,7 @@ def test_every_shard_is_whole_and_overlaps_with_itself_nowhere(
         seed=seed,
         samples=samples,
         quantity_sigma=sigma if arrival is None else 0.0,
+        place=place,
         label_alpha=alphas[0],
         place_alpha=alphas[1],
         disjoint=disjoint,
@@ -98,16 +109,36 @@ def test_every_shard_is_whole_and_overlaps_with_itself_nowhere(
         assert len(np.unique(held)) == len(held)
         assert len(shard.test) == int(len(held) * 0.25 + 0.5)
         assert 0 < len(shard.test) < len(held)
-        assert len(shard.seen_s) == len(shard.train)
-        assert (np.diff(shard.seen_s) > 0).all() if arrival else (shard.seen_s == -np.inf).all()
-        assert np.array_equal(shard.held(1e9), shard.train)
+        for part, seen_s, now in (
+            (shard.train, shard.seen_s, shard.held),
+            (shard.test, shard.test_seen_s, shard.held_test),
+        ):
+            assert len(seen_s) == len(part)
+            assert (np.diff(seen_s) > 0).all() if arrival else (seen_s == -np.inf).all()
+            assert np.array_equal(now(1e9), part)
         if arrival is not None:
             assert len(held) <= samples
-        elif sigma == 0 and (disjoint or alphas == (None, None)):
+        elif sigma == 0:
             assert len(held) == samples
+    assert not _union(shards, "train") & _union(shards, "test")
     if disjoint and shards:
         every = np.concatenate([_all(s) for s in shards.values()])
         assert len(np.unique(every)) == len(every)
+
+
+def test_what_is_for_tests_hangs_on_the_task_and_the_seed_alone() -> None:
+    rules: list[dict[str, Any]] = [
+        {},
+        {"label_alpha": None, "place_alpha": None},
+        {"label_alpha": 0.1, "quantity_sigma": 0.5},
+        {"disjoint": True, "samples": 60},
+        {"arrival_per_s": 0.5},
+    ]
+    dealt = [_deal(_fleet(60), **rule) for rule in rules]
+    for one in dealt:
+        for other in dealt:
+            assert not _union(one, "train") & _union(other, "test")
+    assert _union(dealt[0], "train") & _union(_deal(_fleet(60), seed=2), "test")
 
 
 @pytest.mark.parametrize("changes", [{}, {"arrival_per_s": 0.3}, {"quantity_sigma": 0.5}])
@@ -167,6 +198,14 @@ def test_a_mix_is_drawn_around_unequal_classes_with_the_parameters_alpha_times_c
     assert abs(share.var() / variance - 1) < 4 * np.sqrt(9 / 600)
 
 
+def test_training_and_test_have_the_same_mix_where_rare_classes_are_cut_unevenly() -> None:
+    labels = np.concatenate([np.zeros(400, dtype=np.int64), np.repeat(np.arange(1, 201), 2)])
+    shards = _deal(_fleet(200), labels, None, samples=50, test_fraction=0.1, label_alpha=1e3, place_alpha=None)
+    for part in ("train", "test"):
+        common = np.array([np.mean(labels[getattr(s, part)] == 0) for s in shards.values()])
+        assert abs(common.mean() - 0.5) < 4 * common.std() / np.sqrt(200), "half of the pool is of class 0"
+
+
 def test_vehicles_of_a_place_share_its_mix() -> None:
     shares = _shares(_deal(_fleet(80, 8), MANY, None, samples=200, label_alpha=None, place_alpha=0.3), MANY)
     place = np.arange(80) % 8
@@ -207,6 +246,21 @@ def test_every_vehicle_gets_a_training_and_a_test_part_however_unequal_the_numbe
     assert min(min(len(s.train), len(s.test)) for s in shards.values()) == 1
 
 
+def test_a_number_above_what_the_pool_holds_is_lowered_to_that() -> None:
+    shards = _deal(_fleet(60), LABELS[:100], None, samples=50, quantity_sigma=1.0)
+    numbers = [len(_all(s)) for s in shards.values()]
+    assert min(numbers) < 50 < max(numbers) == 100
+
+
+@pytest.mark.parametrize("arrival", [None, 5.0])
+def test_a_class_that_runs_out_does_not_make_a_shard_smaller(arrival: float | None) -> None:
+    labels = stream(0, "many classes").integers(43, size=4000)  # some 23 of each in a district
+    shards = _deal(labels=labels, samples=60, label_alpha=0.05, place_alpha=None, arrival_per_s=arrival)
+    assert {(len(s.train), len(s.test)) for s in shards.values()} == {(45, 15)}
+    classes = [len(np.unique(labels[s.train])) for s in shards.values()]
+    assert np.mean(classes) < 12, "and it stays skewed"
+
+
 # --- Places ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +273,29 @@ def test_what_is_held_from_the_start_comes_from_the_first_district() -> None:
 def test_without_districts_in_the_pool_samples_come_from_everywhere() -> None:
     shards = _deal(districts=None)
     assert {int(d) for s in shards.values() for d in DISTRICTS[s.train]} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+def test_anywhere_and_without_skew_vehicles_have_the_mix_of_the_whole_pool(disjoint: bool) -> None:
+    labels = (2 * DISTRICTS + stream(0, "of a district").integers(4, size=4000)) % 10  # districts see other classes
+    share = np.bincount(labels, minlength=10) / 4000
+
+    def fit(place: str) -> float:
+        shards = _deal(labels=labels, samples=80, label_alpha=None, place_alpha=None, place=place, disjoint=disjoint)
+        table = np.array([np.bincount(labels[_all(s)], minlength=10) for s in shards.values()])
+        return float(chi2.sf(((table - 80 * share) ** 2 / (80 * share)).sum(), 9 * len(table)))
+
+    assert fit("anywhere") > 0.01
+    assert fit("own") < 1e-9
+
+
+def test_anywhere_a_district_still_skews_by_its_alpha_and_need_not_be_in_the_pool() -> None:
+    fleet = _fleet(40, 2) | {f"far{k}": _journey((10.0, 99)) for k in range(20)}
+    shares = _shares(_deal(fleet, place="anywhere", samples=200, label_alpha=None, place_alpha=0.3), LABELS)
+    home = np.array([fleet[v].district[0] for v in sorted(fleet)])
+    apart = np.abs(shares[:, None] - shares[None]).sum(axis=2)
+    same = np.equal.outer(home, home)
+    assert apart[same & ~np.eye(60, dtype=bool)].mean() < 0.4 * apart[~same].mean()
 
 
 # --- Disjoint shards -------------------------------------------------------------------------------------------------
@@ -262,7 +339,10 @@ def test_arriving_samples_are_seen_where_the_vehicle_is() -> None:
         assert shard.seen_s.max() < 170.0
         leg = np.searchsorted(journey.start_s, shard.seen_s, side="right") - 1
         assert (DISTRICTS[shard.train] == journey.district[leg]).all()
-        assert set(DISTRICTS[shard.test]) <= set(journey.district)
+        leg = np.searchsorted(journey.start_s, shard.test_seen_s, side="right") - 1
+        assert (DISTRICTS[shard.test] == journey.district[leg]).all()
+        assert 0 < len(shard.held_test(100.0)) < len(shard.test)
+        assert not len(shard.held_test(20.0))
         assert 0 < len(shard.held(100.0)) < len(shard.train)
     legs = np.concatenate([np.searchsorted([60.0, 120.0], s.seen_s) for s in shards.values()])
     assert (np.bincount(legs) > 200).all()  # of about 400, 600 and 500, less a fourth for the tests
@@ -273,7 +353,7 @@ def test_arrivals_are_a_poisson_process() -> None:
     counts = np.array([len(_all(s)) for s in shards.values()])
     assert abs(counts.mean() - 38) < 4 * np.sqrt(38 / 400)
     assert abs(counts.var() / 38 - 1) < 4 * np.sqrt(2 / 400)
-    times_s = np.concatenate([s.seen_s for s in shards.values()])
+    times_s = np.concatenate([t for s in shards.values() for t in (s.seen_s, s.test_seen_s)])
     assert abs(times_s.mean() - 105) < 4 * 190 / np.sqrt(12 * len(times_s))
 
 
@@ -284,6 +364,7 @@ def test_a_vehicle_keeps_the_first_samples_up_to_its_cap() -> None:
     for vehicle, shard in capped.items():
         assert (len(shard.train), len(shard.test)) == (16, 4)
         assert np.array_equal(shard.seen_s, free[vehicle].seen_s[:16])
+        assert np.array_equal(shard.test_seen_s, free[vehicle].test_seen_s[:4])
 
 
 def test_a_journey_cut_short_brings_the_first_part_of_the_shard() -> None:
@@ -291,7 +372,25 @@ def test_a_journey_cut_short_brings_the_first_part_of_the_shard() -> None:
     whole = _deal({"v": _journey(*legs, end_s=400.0)}, samples=300, arrival_per_s=0.5)["v"]
     part = _deal({"v": _journey(*legs, end_s=150.0)}, samples=300, arrival_per_s=0.5)["v"]
     assert np.array_equal(part.train, whole.held(150.0))
-    assert set(part.test) < set(whole.test)
+    assert np.array_equal(part.test, whole.held_test(150.0))
+    assert len(part.test) < len(whole.test)
+
+
+def test_each_part_of_a_shard_comes_in_the_order_seen() -> None:
+    shard = _deal({"v": FLEET["v0"]}, arrival_per_s=0.5, samples=40)["v"]
+    merged = np.concatenate([shard.seen_s, shard.test_seen_s])
+    tests = np.argsort(merged) >= len(shard.train)
+    so_far = np.arange(1, len(merged) + 1)
+    assert np.array_equal(np.cumsum(tests), np.floor(so_far * 0.25 + 0.5))
+    for k, time_s in enumerate(np.sort(merged), start=1):
+        assert len(shard.held(time_s)) + len(shard.held_test(time_s)) == k
+
+
+def test_where_a_district_is_used_up_arrivals_get_fewer() -> None:
+    shard = _deal({"v": FLEET["v0"]}, LABELS[:20], None, arrival_per_s=5.0, samples=500, label_alpha=None)["v"]
+    assert sorted(_all(shard)) == list(range(20))
+    assert (np.diff(shard.seen_s) > 0).all()
+    assert (np.diff(shard.test_seen_s) > 0).all()
 
 
 def test_a_district_has_the_same_mix_for_a_vehicle_whenever_it_comes() -> None:
@@ -307,8 +406,6 @@ def test_vehicles_that_see_too_little_have_no_shard() -> None:
     journeys = {"still": _journey((50.0, 0), end_s=50.0), "short": _journey((50.0, 0), end_s=51.0), "v": FLEET["v0"]}
     assert list(_deal(journeys, arrival_per_s=0.1)) == ["v"]
     assert _deal({"still": journeys["still"]}, arrival_per_s=0.1) == {}
-    one_each = np.arange(50)  # a class of one sample each, and a vehicle that meets one class alone
-    assert _deal(FLEET, one_each, None, label_alpha=1e-6, place_alpha=None, arrival_per_s=0.5) == {}
 
 
 # --- Tables ----------------------------------------------------------------------------------------------------------
@@ -337,19 +434,38 @@ def test_a_pool_that_cannot_give_what_is_asked_names_task_and_vehicle() -> None:
         _deal({"far": _journey((0.0, 9))})
     with pytest.raises(TrainingError, match="task 'signs', vehicle 'far': no sample of its district 9 is in the pool"):
         _deal({"far": _journey((0.0, 1), (50.0, 9))}, arrival_per_s=1.0, samples=300)
-    with pytest.raises(TrainingError, match="task 'signs', vehicle 'v0': samples = 40, but only 30 samples are there"):
+    few = r"samples = 40, of which 10 for its own test, but only 2\d samples for training and \d for tests are there"
+    with pytest.raises(TrainingError, match=f"task 'signs', vehicle 'v0': {few}"):
         _deal(labels=LABELS[:30], districts=None)
-    with pytest.raises(TrainingError, match="task 'signs', vehicle 'v0': its 1 samples leave training or test empty"):
-        _deal(labels=np.arange(50), districts=None, label_alpha=1e-6, place_alpha=None)
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+@pytest.mark.parametrize("arrival", [None, 0.5])
+def test_a_vehicle_without_any_test_sample_is_refused(disjoint: bool, arrival: float | None) -> None:
+    places = np.repeat([0, 1], [50, 100])
+    labels = np.arange(150) % 50  # in district 0, one of each class, and those are for training
+    rule: dict[str, Any] = {"samples": 8, "disjoint": disjoint, "arrival_per_s": arrival}
+    assert _deal({"v1": FLEET["v1"]}, labels, places, **rule)
+    with pytest.raises(TrainingError, match=r"'signs', vehicle 'v0': .* for tests|no sample for its own test"):
+        _deal({"v0": FLEET["v0"]}, labels, places, **rule)
+    assert _deal({"v0": FLEET["v0"]}, labels, places, place="anywhere", **rule)
+    both = _deal({"v0": _journey((10.0, 0), (100.0, 1))}, labels, places, samples=90, arrival_per_s=0.5)["v0"]
+    assert (both.test_seen_s >= 100.0).all()
+    assert (both.seen_s < 100.0).any()
 
 
 def test_a_pool_too_small_for_disjoint_shards_says_by_how_much() -> None:
-    with pytest.raises(TrainingError, match=r"'signs': 40 vehicles want 4040 samples of their own .* holds 4000; ask"):
+    with pytest.raises(TrainingError, match=r"'signs': 40 vehicles want 3040 training samples .* holds 3000; ask"):
         _deal(districts=None, samples=101, disjoint=True)
+    with pytest.raises(TrainingError, match=r"'signs': 40 vehicles want 1000 test samples .* holds 998; ask"):
+        _deal(labels=LABELS[:3990] * 0, districts=None, samples=99, disjoint=True)
     holds = int((DISTRICTS == 2).sum())
-    with pytest.raises(TrainingError, match=rf"district 2: 1 vehicles want {holds + 1} samples .* holds {holds};"):
-        _deal({"v": _journey((0.0, 2))}, samples=holds + 1, disjoint=True)
-    with pytest.raises(TrainingError, match=r"district 0: 10 vehicles want \d+ samples .* or set disjoint = false"):
+    with pytest.raises(TrainingError, match=r"district 2: 1 vehicles want \d+ training samples of their own .* holds"):
+        _deal({"v": _journey((0.0, 2))}, samples=holds + 4, disjoint=True)
+    assert len(_all(_deal({"v": _journey((0.0, 2))}, samples=holds, disjoint=True)["v"])) == holds
+    with pytest.raises(
+        TrainingError, match=r"district 0: 10 vehicles want \d+ training samples .* set disjoint = false"
+    ):
         _deal(samples=400, arrival_per_s=5.0, disjoint=True)
 
 
@@ -358,6 +474,7 @@ def test_a_pool_too_small_for_disjoint_shards_says_by_how_much() -> None:
     [
         ({"samples": 1}, "samples = 1 leaves training or test empty at test_fraction = 0.25 .allowed: 2 or more"),
         ({"samples": 4, "test_fraction": 0.1}, "samples = 4 leaves training or test empty .* .allowed: 5 or more"),
+        ({"place": "owm"}, "place = 'owm' is not where to draw from; did you mean 'own'. Allowed: 'anywhere', 'own'"),
         ({"quantity_sigma": -0.1}, "quantity_sigma = -0.1 .allowed: 0 to 1e9"),
         ({"label_alpha": 0.0}, "label_alpha = 0.0 .allowed: between 0 and 1e9, or left out"),
         ({"label_alpha": 1e9}, "label_alpha = 1000000000.0 .allowed: between 0 and 1e9, or left out"),
@@ -370,3 +487,9 @@ def test_a_pool_too_small_for_disjoint_shards_says_by_how_much() -> None:
 def test_a_rule_out_of_range_is_refused(changes: dict[str, Any], found: str) -> None:
     with pytest.raises(TrainingError, match=f"task 'signs': {found}"):
         _deal(**changes)
+
+
+def test_a_scenario_can_ask_for_every_rule() -> None:
+    asked = {"samples": 30, "place": "anywhere", "label_alpha": 0.5, "place_alpha": 2.0, "arrival_per_s": 0.1}
+    assert rule_of(ShardsSection(**asked, vehicles=9)) == ShardRule(**asked)  # type: ignore[arg-type]
+    assert {rule_of(ShardsSection.model_validate({"place": place})).place for place in PLACES} == set(PLACES)

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
 from iovsim.domain import Adapter, LoraRule, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.adapter import HEAD, head_of
+from iovsim.learning.adapter import HEAD, head_of, with_head
 from iovsim.learning.backbone import Backbone, classifier
 from iovsim.learning.evaluate import metrics
 from iovsim.learning.lora import merged
@@ -56,7 +56,8 @@ def _by_hand(model: torch.nn.Module, job: TrainJob, data: Data, weight: torch.Te
         order = job.samples[stream(job.seed, "order", epoch).permutation(len(job.samples))]
         losses = []
         for batch in np.split(order, range(recipe.batch_size, len(order), recipe.batch_size)):
-            loss = torch.nn.CrossEntropyLoss(weight=weight)(model(pictures[batch]), labels[batch])
+            each = torch.nn.CrossEntropyLoss(reduction="none")(model(pictures[batch]), labels[batch])
+            loss = (each if weight is None else each * weight[labels[batch]]).mean()
             losses.append(loss.item())
             optimiser.zero_grad()
             loss.backward()
@@ -132,6 +133,32 @@ def test_dropout_is_drawn_by_the_jobs_seed_and_only_in_adapters(learning: Learni
     assert not _equal(first, other)
     head_only = [_job(trainer.initial("signs", 0, 1, Tuning.HEAD), dropout=d) for d in (0.0, 0.5)]
     assert _equal(*(trainer.train(job) for job in head_only)), "a frozen base does not drop out"
+
+
+def test_a_rare_class_weighs_more_even_where_a_client_has_no_other(learning: LearningTask, data: Data) -> None:
+    counts = np.bincount(data.train.labels, minlength=43)
+    rare = int(np.argmin(np.where(counts > 0, counts, len(data.train))))
+    samples = np.flatnonzero(data.train.labels == rare)
+    losses = []
+    for balanced in (False, True):
+        recipe = replace(RECIPE, balanced=balanced)
+        trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, recipe=recipe))})
+        job = _job(trainer.initial("signs", 4, seed=1), samples=samples, epochs=1, recipe=recipe)
+        losses.append(trainer.train(job).loss_before)
+    assert losses[1] == pytest.approx(float(class_weights(data.train.labels, 43)[rare]) * losses[0], rel=1e-5)
+
+
+def test_with_heads_of_vehicles_the_mean_over_them_is_told(trainer: PeftTrainer) -> None:
+    adapter = trainer.initial("signs", 4, seed=1)
+    heads = [head_of(trainer.initial("signs", 4, seed)) for seed in (2, 3, 4)]
+    alone = [trainer.evaluate("signs", with_head(adapter, head)) for head in heads]
+    joined = trainer.evaluate("signs", adapter, heads)
+    assert joined.overall.loss == pytest.approx(np.mean([e.overall.loss for e in alone]))
+    assert joined.overall.accuracy == pytest.approx(np.mean([e.overall.accuracy for e in alone]))
+    name = next(iter(joined.by_class))
+    assert joined.by_class[name].loss == pytest.approx(np.mean([e.by_class[name].loss for e in alone]))
+    validated = [trainer.validate("signs", with_head(adapter, head)).loss for head in heads]
+    assert trainer.validate("signs", adapter, heads).loss == pytest.approx(np.mean(validated))
 
 
 def test_balanced_weights_make_every_class_count_alike() -> None:

@@ -11,29 +11,28 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
-from iovsim.domain import Architecture
+from iovsim.domain import ROLES, Architecture, LoraRule
 from iovsim.energy import (
     ARCHITECTURES,
     ENCODERS,
-    ROLES,
     Encoder,
     text_encoder,
     vision_transformer,
     with_head,
-    with_targets,
+    with_lora,
 )
 from iovsim.energy.architectures import adapted_widths, kept_bits
 from iovsim.errors import TrainingError
-from iovsim.learning import backbone as backbones
 from iovsim.learning.backbone import Backbone
-from iovsim.learning.footprint import footprint
+from iovsim.learning.footprint import footprint, usual_and_long, usual_and_long_tokens
 from iovsim.learning.pretrained import ReadOut, from_folder
 from iovsim.learning.readers import PictureReader, TokenInputs
 from iovsim.learning.roadvit import roadvit
 from iovsim.learning.samples import Pictures, Texts
 
 Folder = Callable[[str], Path]
-USUAL = ("query", "value")
+USUAL = LoraRule(alpha=1.0)
+EVERYWHERE = LoraRule(alpha=1.0, targets=ROLES)
 PICTURE: Pictures = np.zeros((1, 32, 32, 3), dtype=np.uint8)
 TEXT: Texts = (("any",),)
 
@@ -86,26 +85,35 @@ VIT_TI = ENCODERS["vit-tiny-patch16-224"]
     ],
     ids=["ViT-B/16, two layers", "ViT-Ti/16", "BERT-base, two layers", "MiniLM-L6-H384"],
 )
-@pytest.mark.parametrize("roles", [USUAL, ROLES, ("mlp_in",)], ids="-".join)
+@pytest.mark.parametrize(
+    ("roles", "dropout"),
+    [(("query", "value"), 0.0), (("query", "value"), 0.1), (ROLES, 0.0), (ROLES, 0.1), (("mlp_in",), 0.0)],
+    ids=["usual", "usual, dropout", "all", "all, dropout", "mlp_in"],
+)
 def test_measurement_and_formula_agree(
     measured: Callable[[Encoder], Backbone],
     inputs: Pictures | Texts,
     formula: Callable[[str, Encoder], Architecture],
     encoder: Encoder,
     roles: tuple[str, ...],
+    dropout: float,
 ) -> None:
-    found, due = footprint(measured(encoder), inputs, roles, 43), formula("any", encoder)
+    rule = LoraRule(alpha=1.0, dropout=dropout, targets=roles)
+    found, due = footprint(measured(encoder), inputs, rule, 43), formula("any", encoder)
     pooler = 0 if measured is vit else encoder.width**2 + encoder.width  # counted by formula, not read by a backbone
     assert found.base_parameters == due.base_parameters - pooler
     assert found.forward_flops == pytest.approx(due.forward_flops - 2 * pooler, rel=1e-3)
     assert found.widths == adapted_widths(encoder, roles)
-    assert found.tokens == due.tokens
+    assert found.tokens == found.long_tokens == due.tokens
     assert found.head_parameters == 43 * encoder.width + 43
     assert found.full_activation_bits == pytest.approx(due.full_activation_bits, rel=0.07)  # embedding: one of 3 layers
+    kept = kept_bits(encoder, roles, dropout=dropout > 0)
+    if dropout:  # what the first layer reads has no gradient, so no mask is kept for it
+        kept -= 32 * encoder.tokens * encoder.width * len({"query", "key", "value"}.intersection(roles))
     if roles == ("mlp_in",):  # attention of the first layer is frozen and has nothing frozen to pass on to
-        assert found.activation_bits < kept_bits(encoder, roles)
+        assert found.activation_bits < kept
     else:
-        assert found.activation_bits == pytest.approx(kept_bits(encoder, roles), rel=0.06)
+        assert found.activation_bits == pytest.approx(kept, rel=0.06)
 
 
 def test_roadvit_saves_work_that_the_formula_charges() -> None:
@@ -150,36 +158,49 @@ def test_layers_need_not_see_equally_many_tokens(saved: Folder, pictures: Pictur
     assert found.head_parameters == 3 * 16 + 3
 
 
-def test_text_is_charged_at_its_mean_length(saved: Folder, sentences: Texts) -> None:
+def test_work_is_that_of_usual_texts_and_memory_that_of_long_ones(saved: Folder, sentences: Texts) -> None:
     backbone = from_folder(saved("bert"), "bert", max_tokens=32)
     lengths = backbone.prepare(sentences).lengths
     found = footprint(backbone, sentences, USUAL, 3)
-    assert found.tokens == lengths[lengths >= lengths.mean()].min()
-    assert lengths.min() < found.tokens < lengths.max()
-    long_ones = tuple(sentences[row] for row in np.flatnonzero(lengths == lengths.max()))
-    assert footprint(backbone, long_ones, USUAL, 3).forward_flops > found.forward_flops
+    assert found.tokens == lengths[lengths >= lengths.mean()].min() < found.long_tokens == lengths.max()
+    assert lengths.min() < found.tokens
+    assert usual_and_long_tokens(backbone, sentences) == (found.tokens, found.long_tokens)
+    usual, long = (
+        footprint(backbone, tuple(sentences[row] for row in np.flatnonzero(lengths == count)), USUAL, 3)
+        for count in (found.tokens, found.long_tokens)
+    )
+    assert usual.forward_flops == found.forward_flops < long.forward_flops
+    assert usual.activation_bits < found.activation_bits == long.activation_bits
+    assert usual.full_activation_bits < found.full_activation_bits == long.full_activation_bits
+
+
+def test_a_long_text_is_longer_than_99_in_100() -> None:
+    lengths = np.concatenate((np.full(50, 10), np.arange(100, 250), [4000]))  # mean 152.6; 199 of 201 below 249
+    assert [lengths[place] for place in usual_and_long(lengths)] == [153, 248]
+    assert usual_and_long(np.array([3, 10])) == (1, 1)
+    assert usual_and_long(np.full(5, 7)) == (0, 0)
 
 
 def test_measuring_leaves_no_trace(saved: Folder, sentences: Texts) -> None:
     backbone = from_folder(saved("bert"), "bert", max_tokens=32)
-    first = footprint(backbone, sentences, ROLES, 3)
+    rule = LoraRule(alpha=1.0, dropout=0.1, targets=ROLES)
+    state = torch.get_rng_state()
+    first = footprint(backbone, sentences, rule, 3)
+    assert torch.equal(torch.get_rng_state(), state)
     assert not any(parameter.requires_grad for parameter in backbone.trunk.parameters())
     assert not any(module._forward_pre_hooks for module in backbone.trunk.modules())
-    assert footprint(backbone, sentences, ROLES, 3) == first
+    assert footprint(backbone, sentences, rule, 3) == first
 
 
 def test_unknown_targets_and_inputs_of_another_kind() -> None:
     with pytest.raises(TrainingError, match=r"backbone roadvit, targets: no layer has the role 'quer'; did you mean"):
-        footprint(roadvit(), PICTURE, ("quer",), 2)
+        footprint(roadvit(), PICTURE, LoraRule(alpha=1.0, targets=("quer",)), 2)
     with pytest.raises(TrainingError, match="it reads pictures, found sentences"):
         footprint(roadvit(), TEXT, USUAL, 2)
 
 
-def test_roles_have_the_same_names_for_charging_and_for_training() -> None:
-    assert tuple(backbones.ROLES) == ROLES
-
-
 @pytest.mark.parametrize("name", ["roadvit"])
 def test_a_scenario_may_charge_the_backbone_or_its_formula(name: str) -> None:
-    found, due = footprint(roadvit(), PICTURE, ROLES, 7), with_targets(with_head(ARCHITECTURES[name], 7), ROLES)
+    found = footprint(roadvit(), PICTURE, EVERYWHERE, 7)
+    due = with_lora(with_head(ARCHITECTURES[name], 7), EVERYWHERE)
     assert (found.name, found.widths, found.head_parameters) == (due.name, due.widths, due.head_parameters)

@@ -25,11 +25,12 @@ from iovsim.learning.pretrained import download, from_folder, from_hub
 Folder = Callable[[str], Path]
 Spoil = Callable[[Path], object]
 
+WORDS = "embeddings.word_embeddings.weight"
 BOMB = "raise SystemExit('code of the model was run')"
 
 
 def read(folder: Path) -> Backbone:
-    return from_folder(folder, folder.name, max_tokens=32)
+    return from_folder(folder, folder.name, max_tokens=None if folder.name in ("vit", "swin") else 32)
 
 
 def configured(name: str = "config.json", **changes: Any) -> Spoil:
@@ -73,6 +74,16 @@ def pickled(folder: Path) -> None:
 def pooled_by_maximum(folder: Path) -> None:
     (folder / "1_Pooling").mkdir()
     written("1_Pooling/config.json", '{"pooling_mode_max_tokens": true}')(folder)
+
+
+def numbered_otherwise(folder: Path) -> None:
+    configured(cls_token_id=2, sep_token_id=3)(folder)
+    path = folder / "tokenizer.json"
+    plain = json.loads(path.read_text())
+    words = plain["model"]["vocab"]
+    words["[CLS]"], words["[SEP]"] = words["[SEP]"], words["[CLS]"]
+    plain["added_tokens"] = []
+    path.write_text(json.dumps(plain))
 
 
 MISTAKES: dict[str, tuple[str, Spoil, str]] = {
@@ -137,7 +148,17 @@ MISTAKES: dict[str, tuple[str, Spoil, str]] = {
     "padding of another model": (
         "bert",
         configured("tokenizer_config.json", pad_token="[MASK]"),
-        "the tokenizer pads with token 4, the model with 0; they belong to different models",
+        "pad_token_id is 4 in the tokenizer and 0 in the model; they belong to different models",
+    ),
+    "end of another model": (
+        "roberta",
+        configured(eos_token_id=3),
+        "eos_token_id is 2 in the tokenizer and 3 in the model; they belong to different models",
+    ),
+    "classes exchanged with separators": (
+        "bert",
+        numbered_otherwise,
+        "cls_token_id is 3 in the tokenizer and 2 in the model",
     ),
     "pooling by maximum": (
         "bert",
@@ -180,6 +201,24 @@ def test_a_tokenizer_of_another_model(copied: Folder, saved: Folder) -> None:
         read(folder)
 
 
+@pytest.mark.parametrize(("spare", "kept"), [(0, True), (128, True), (129, False)])
+def test_a_tokenizer_of_fewer_tokens_than_the_model(spare: int, kept: bool, copied: Folder) -> None:
+    folder = copied("bert")
+    weights(lambda state: state.update({WORDS: torch.cat((state[WORDS], torch.ones(spare, 16)))}))(folder)
+    configured(vocab_size=17 + spare)(folder)
+    if kept:
+        assert read(folder).prepare((("ice",),)).lengths.tolist() == [3]
+    else:
+        with pytest.raises(TrainingError, match="numbers tokens up to 16, the model knows 146 from 0; they belong"):
+            read(folder)
+
+
+def test_special_tokens_that_the_model_does_not_name_are_the_tokenizers(copied: Folder) -> None:
+    folder = copied("bert")
+    configured(bos_token_id=7, pad_token_id=None)(folder)  # the tokenizer knows no token that begins a text
+    assert read(folder).prepare((("ice",),)).lengths.tolist() == [3]
+
+
 @pytest.mark.parametrize("family", ["bert", "vit"])
 def test_code_of_a_model_is_not_run(family: str, copied: Folder, saved: Folder) -> None:
     folder = copied(family)
@@ -209,6 +248,14 @@ def test_pictures_and_sentences_are_not_mixed_up(saved: Folder) -> None:
         TrainingError, match="backbone bert: it reads sentences, found pictures; choose a picture backb"
     ):
         read(saved("bert")).prepare(np.zeros((1, 16, 16, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("family", ["vit", "swin"])
+def test_pictures_have_no_tokens_to_cut(family: str, saved: Folder) -> None:
+    with pytest.raises(
+        TrainingError, match=f"backbone {family}: max_tokens = 128, but it reads pictures; leave it out"
+    ):
+        from_folder(saved(family), family, max_tokens=128)
 
 
 def test_a_swin_has_no_class_token(saved: Folder) -> None:

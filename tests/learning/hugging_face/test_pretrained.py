@@ -11,9 +11,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedModel
 
+from iovsim.domain import ROLES
 from iovsim.errors import TrainingError
 from iovsim.learning import model_files
-from iovsim.learning.backbone import ROLES, Backbone, classifier, layers
+from iovsim.learning.backbone import LAYER_NAMES, Backbone, classifier, layers
 from iovsim.learning.model_files import Pooling
 from iovsim.learning.pretrained import from_folder, minilm
 from iovsim.learning.samples import Pictures, Texts
@@ -24,7 +25,7 @@ TEXT = ("bert", "roberta", "distilbert")
 
 
 def tiny(folder: Path, pooling: Pooling | None = None) -> Backbone:
-    return from_folder(folder, folder.name, pooling=pooling, max_tokens=32)
+    return from_folder(folder, folder.name, pooling=pooling, max_tokens=None if folder.name in PICTURE else 32)
 
 
 def features(backbone: Backbone, inputs: Pictures | Texts, rows: list[int]) -> torch.Tensor:
@@ -137,6 +138,13 @@ def test_a_model_reads_as_many_tokens_as_it_has_positions(family: str, longest: 
         from_folder(saved(family), family, max_tokens=longest + 1)
 
 
+def test_texts_are_cut_at_128_tokens_where_nothing_else_is_said(saved: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrainingError, match="max_tokens = 128, but the model has positions for 40; set 40 or less"):
+        from_folder(saved("bert"), "bert")
+    monkeypatch.setattr("iovsim.learning.pretrained.TOKENS", 20)
+    assert from_folder(saved("bert"), "bert").prepare((("ice " * 100,),)).lengths.tolist() == [20]
+
+
 def test_pictures_of_other_sizes_are_resized(saved: Folder) -> None:
     backbone = tiny(saved("vit"))
     plain = np.full((1, 40, 40, 3), 128, dtype=np.uint8)
@@ -153,6 +161,10 @@ def test_each_role_is_found_once_a_layer(family: str, role: str, saved: Folder) 
     first = next(iter(found.values()))
     shapes = {"mlp_in": (narrow, wide), "mlp_out": (wide, narrow)}
     assert (first.in_features, first.out_features) == shapes.get(role, (narrow, narrow))
+
+
+def test_every_role_has_its_names() -> None:
+    assert tuple(LAYER_NAMES) == ROLES
 
 
 @pytest.mark.parametrize("family", [*PICTURE, *TEXT])
