@@ -158,7 +158,7 @@ class Scaling(StrEnum):
         return alpha / rank if self is Scaling.LORA else alpha / math.sqrt(rank)
 
 
-ROLES = ("query", "key", "value", "output", "mlp_in", "mlp_out")
+ROLES: tuple[str, ...] = ("query", "key", "value", "output", "mlp_in", "mlp_out")
 """The linear layers of a transformer's block, by what they do."""
 
 
