@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from iovsim.learning import exercises, pretrain
 from iovsim.learning.exercises import QUESTIONS, UNASKED, Parts, draw_batch, figure_names, make_parts
-from iovsim.learning.pretrain import Reader, save, train
+from iovsim.learning.pretrain import Reader, blended, half, save, train
 from iovsim.learning.roadvit import RoadViT, trained, untrained
 from iovsim.rng import stream
 
@@ -87,10 +87,19 @@ def test_training_repeats_itself_and_its_weights_load(
     assert kept == [1, 2, 1, 2]
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     path = tmp_path / "new" / "weights.safetensors"
-    save(first, path, {"seed": "3"})
+    save(half(first), path, {"seed": "3"})
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     loaded = trained(path).position.detach().numpy()
     np.testing.assert_allclose(loaded, first.position.detach().numpy(), atol=1e-3)  # stored as float16
+
+
+def test_a_blend_lies_between_its_ends() -> None:
+    start, end = half(untrained(1)), half(untrained(2))
+    middle = blended(start, end, 0.5)
+    assert all(torch.equal(blended(start, end, 0.0)[name], start[name]) for name in start)
+    assert all(torch.equal(blended(start, end, 1.0)[name], end[name]) for name in start)
+    for name, tensor in middle.items():
+        torch.testing.assert_close(tensor, (start[name].float() + end[name].float()).div(2).half())
 
 
 def test_the_command_goes_on_from_given_weights_and_says_so(
@@ -99,13 +108,13 @@ def test_the_command_goes_on_from_given_weights_and_says_so(
     monkeypatch.setattr(pretrain, "BATCH", 32)
     monkeypatch.setattr(pretrain, "make_parts", lambda: parts)
     start, out = tmp_path / "start.safetensors", tmp_path / "out.safetensors"
-    save(untrained(9), start, {})
+    save(half(untrained(9)), start, {})
     monkeypatch.setattr("sys.argv", ["pretrain", "--steps", "1", "--start", str(start), "--out", str(out)])
     pretrain.main()
     with safe_open(out, framework="numpy") as file:
         facts = file.metadata()
     assert facts["start"] == hashlib.sha256(start.read_bytes()).hexdigest()
-    assert (facts["steps"], facts["images"], facts["version"]) == ("1", "32", pretrain.VERSION)
+    assert (facts["steps"], facts["images"], facts["script_version"]) == ("1", "32", pretrain.VERSION)
     before, after = trained(start), trained(out)
     moved = [float((a - b).detach().abs().max()) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
     assert 0 < max(moved) < 0.01  # one step away from where it started, not from anew
