@@ -50,7 +50,7 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
         task=section.name,
         classes=classes,
         ranks=section.ranks,
-        lora=LoraRule(lora.alpha, Scaling(lora.scaling), lora.dropout, lora.targets),
+        lora=_rule(section),
         recipe=Recipe(
             learning_rate=training.rates["lora"],
             batch_size=training.batch_size,

@@ -148,7 +148,7 @@ def built_sha256(world: World, city: City) -> str:
         digest.update(repr((name, vehicle.device, vehicle.district)).encode())
         for task, shard in sorted(vehicle.shards.items()):
             digest.update(task.encode() + shard.train.tobytes() + shard.test.tobytes())
-            digest.update(np.round(shard.seen_s, 6).tobytes())
+            digest.update(np.round(shard.seen_s, 6).tobytes() + np.round(shard.test_seen_s, 6).tobytes())
     contacts = city.contacts.columns
     for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, city.links.los):
         digest.update(np.ascontiguousarray(numbers).tobytes())
