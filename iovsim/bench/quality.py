@@ -18,12 +18,12 @@ import numpy as np
 from iovsim.domain import LoraRule, Metrics, Recipe, Task, TrainJob, Tuning
 from iovsim.energy import ARCHITECTURES
 from iovsim.errors import ScenarioError
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.builtin import generate
-from iovsim.learning.pictures import load_npz
-from iovsim.learning.probe import linear_probe
-from iovsim.learning.roadvit import as_backbone, roadvit, untrained
-from iovsim.learning.samples import Data, Samples, split, take
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.roadvit import as_backbone, roadvit, untrained
+from iovsim.learning.data.builtin import generate
+from iovsim.learning.data.pictures import load_npz
+from iovsim.learning.data.samples import Data, Samples, split, take
+from iovsim.learning.pretraining.probe import linear_probe
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 from iovsim.results.intervals import interval, rounded
 from iovsim.rng import seed_of, stream

@@ -78,7 +78,7 @@ def download(
     revision: Annotated[str, typer.Option(help="Branch, tag or commit; a commit pins what is fetched.")] = "main",
 ) -> None:
     """Fetch a model's weights (safetensors), configuration and vocabulary into Hugging Face's cache."""
-    from iovsim.learning.pretrained import download as fetch
+    from iovsim.learning.backbones.pretrained import download as fetch
 
     print(fetch(model, revision))
 

@@ -13,11 +13,11 @@ from PIL import __version__ as pillow
 from iovsim.config import BuiltinData, DatasetData, FolderData, NpzData, Scenario, TaskSection, TsvData
 from iovsim.errors import TrainingError
 from iovsim.experiment.code import package_sha256
-from iovsim.learning.builtin import generate, read_data, save_data
-from iovsim.learning.hf_data import load_hf
-from iovsim.learning.pictures import load_folder, load_npz
-from iovsim.learning.samples import Data, Samples, split, take
-from iovsim.learning.texts import load_tsv
+from iovsim.learning.data.builtin import generate, read_data, save_data
+from iovsim.learning.data.hf_data import load_hf
+from iovsim.learning.data.pictures import load_folder, load_npz
+from iovsim.learning.data.samples import Data, Samples, split, take
+from iovsim.learning.data.texts import load_tsv
 from iovsim.rng import stream
 
 DATA_SEED = 0

@@ -13,8 +13,8 @@ from iovsim.config import Scenario, ShardsSection, TaskSection
 from iovsim.domain import Device, Shard, Vehicle
 from iovsim.energy import TIERS
 from iovsim.errors import ScenarioError, near_match
-from iovsim.learning.samples import Data
-from iovsim.learning.shards import Journey, ShardRule, deal
+from iovsim.learning.data.samples import Data
+from iovsim.learning.data.shards import Journey, ShardRule, deal
 from iovsim.rng import stream
 
 

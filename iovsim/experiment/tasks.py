@@ -10,11 +10,11 @@ from iovsim.config import HubSection, MinilmSection, ModelFolderSection, RoadVit
 from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.energy import ARCHITECTURES, with_head, with_lora, with_tokens
 from iovsim.errors import ScenarioError, TrainingError, near_match
-from iovsim.learning.backbone import Backbone, layers
+from iovsim.learning.backbones.backbone import Backbone, layers
+from iovsim.learning.backbones.pretrained import from_folder, from_hub, minilm
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.data.samples import Data
 from iovsim.learning.footprint import footprint, usual_and_long_tokens
-from iovsim.learning.pretrained import from_folder, from_hub, minilm
-from iovsim.learning.roadvit import roadvit
-from iovsim.learning.samples import Data
 
 
 def build_backbones(scenario: Scenario) -> dict[str, Backbone]:

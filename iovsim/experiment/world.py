@@ -20,8 +20,8 @@ from iovsim.experiment.city import City, Progress, build_city
 from iovsim.experiment.data import TaskData, load_data, statistics
 from iovsim.experiment.fleet import build_fleet, check_tiers
 from iovsim.experiment.tasks import build_backbones, build_task
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.shards import shard_statistics
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.data.shards import shard_statistics
 from iovsim.results import Recorder
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz, ratio_to_db

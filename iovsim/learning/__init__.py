@@ -1,5 +1,6 @@
-"""Data, model, local training, aggregation and evaluation: the only part that imports torch and PEFT.
+"""Data, models, local training, aggregation and evaluation: the only part that imports torch and PEFT.
 
-`datasets` and `shards` give each vehicle its samples, `lora` the adapter in its forms, `trainer` trains it,
-`aggregate` joins the updates. `signs` draws the built-in data; `roadvit` is the model, `pretrain` made its weights.
+`data` gives each vehicle its samples, of which `generated` draws or writes the built-in ones; `backbones` are the
+frozen models, one of them made by `pretraining`; `lora` holds adapters in their forms, `trainer` trains them,
+`aggregate` joins the updates, `evaluate` measures them.
 """

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 from iovsim.domain import Adapter, Head, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD
-from iovsim.learning.backbone import Backbone
+from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.lora import PREFIX, lora_config
 
 TENSORS_FILE = "adapter_model.safetensors"  # PEFT's name

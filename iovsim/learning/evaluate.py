@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from iovsim.domain import Evaluation, FloatArray, Head, IntArray, Metrics
 from iovsim.learning.adapter import HEAD
-from iovsim.learning.backbone import Inputs
-from iovsim.learning.samples import Samples
+from iovsim.learning.backbones.backbone import Inputs
+from iovsim.learning.data.samples import Samples
 
 BATCH = 256
 BINS = 15  # of confidence, as in Guo et al. 2017

@@ -12,9 +12,9 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from iovsim.domain import Architecture, IntArray, LoraRule
-from iovsim.learning.backbone import Backbone, layers
+from iovsim.learning.backbones.backbone import Backbone, layers
+from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.lora import peft_model
-from iovsim.learning.samples import Pictures, Texts
 
 LOOKED_AT = 1000
 """Samples whose lengths are looked at."""

@@ -19,7 +19,7 @@ from torch import nn
 from iovsim.domain import Adapter, Float32Array, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD, adapted_layers, draw_a, factors
-from iovsim.learning.backbone import Backbone, Classifier, classifier, head_tensors, layers
+from iovsim.learning.backbones.backbone import Backbone, Classifier, classifier, head_tensors, layers
 from iovsim.rng import seed_of, stream
 
 PREFIX = "base_model.model."

@@ -28,10 +28,10 @@ from iovsim.domain import (
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
 from iovsim.learning.adapter import head_of
-from iovsim.learning.backbone import Backbone, Classifier, Inputs
+from iovsim.learning.backbones.backbone import Backbone, Classifier, Inputs
+from iovsim.learning.data.samples import Data, Samples
 from iovsim.learning.evaluate import evaluation, features, logits, mean_evaluation, mean_metrics, metrics
 from iovsim.learning.order import batches
-from iovsim.learning.samples import Data, Samples
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import seed_of, stream
 

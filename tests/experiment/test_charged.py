@@ -14,10 +14,10 @@ from iovsim.config import scenario_from
 from iovsim.domain import Architecture, LoraRule
 from iovsim.energy import ARCHITECTURES, with_lora
 from iovsim.experiment.tasks import build_task
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.readers import TokenInputs
-from iovsim.learning.roadvit import roadvit
-from iovsim.learning.samples import Data, Pictures, Samples, Texts
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.readers import TokenInputs
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
 
 BERT, VIT = ARCHITECTURES["bert-base-uncased"], ARCHITECTURES["vit-base-patch16-224"]
 

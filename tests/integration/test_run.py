@@ -15,8 +15,8 @@ import pytest
 from peft import PeftModel
 
 from iovsim.learning.adapter_files import load_tensors
-from iovsim.learning.backbone import classifier
-from iovsim.learning.roadvit import roadvit
+from iovsim.learning.backbones.backbone import classifier
+from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.results import find_runs, open_run
 
 WORLD = """

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from iovsim.domain import Architecture, LoraRule, Recipe, Task, Tuning
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.builtin import generate
-from iovsim.learning.roadvit import roadvit
-from iovsim.learning.samples import Data, take
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.data.builtin import generate
+from iovsim.learning.data.samples import Data, take
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 
 CHARGED = Architecture(

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from iovsim.errors import TrainingError
-from iovsim.learning.builtin import generate, read_data, save_data
-from iovsim.learning.pictures import load_folder, load_npz
-from iovsim.learning.samples import Samples, Texts, take
+from iovsim.learning.data.builtin import generate, read_data, save_data
+from iovsim.learning.data.pictures import load_folder, load_npz
+from iovsim.learning.data.samples import Samples, Texts, take
 from iovsim.rng import stream
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.data.samples import Samples
 from iovsim.learning.evaluate import calibration_error, evaluation, features, metrics
-from iovsim.learning.roadvit import roadvit
-from iovsim.learning.samples import Samples
 from iovsim.rng import stream
 
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from iovsim.errors import TrainingError
-from iovsim.learning.hf_data import load_hf
-from iovsim.learning.samples import Data
+from iovsim.learning.data.hf_data import load_hf
+from iovsim.learning.data.samples import Data
 from iovsim.rng import stream
 
 datasets = pytest.importorskip("datasets", reason="the optional extra `datasets` is not installed")

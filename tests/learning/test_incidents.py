@@ -7,10 +7,10 @@ import pytest
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.incident_kinds import KINDS
-from iovsim.learning.incident_noise import NOISE, disturb
-from iovsim.learning.incident_sentences import ASIDE, PLAIN
-from iovsim.learning.incidents import CLASSES, QUARTERS, STYLES, class_mix, write
+from iovsim.learning.generated.incident_kinds import KINDS
+from iovsim.learning.generated.incident_noise import NOISE, disturb
+from iovsim.learning.generated.incident_sentences import ASIDE, PLAIN
+from iovsim.learning.generated.incidents import CLASSES, QUARTERS, STYLES, class_mix, write
 from iovsim.rng import stream
 
 

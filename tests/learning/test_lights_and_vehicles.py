@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from iovsim.errors import TrainingError
-from iovsim.learning import fleet, fleet_small, lights, signs, vehicles
-from iovsim.learning.layers import mirrored, shares
-from iovsim.learning.places import character
-from iovsim.learning.solids import Prism, Rod, View, box, project
+from iovsim.learning.generated import fleet, fleet_small, lights, signs, vehicles
+from iovsim.learning.generated.layers import mirrored, shares
+from iovsim.learning.generated.places import character
+from iovsim.learning.generated.solids import Prism, Rod, View, box, project
 from iovsim.rng import stream
 
 TASKS = pytest.mark.parametrize("task", [lights, vehicles], ids=["lights", "vehicles"])

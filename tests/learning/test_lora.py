@@ -16,8 +16,8 @@ from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
 from iovsim.learning.adapter_files import MODEL_FILE, load_tensors, save_adapter, save_heads, save_tensors
-from iovsim.learning.backbone import Backbone, classifier
-from iovsim.learning.roadvit import to_input
+from iovsim.learning.backbones.backbone import Backbone, classifier
+from iovsim.learning.backbones.roadvit import to_input
 from iovsim.rng import stream
 
 RULE = LoraRule(16.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from iovsim.domain import IntArray
-from iovsim.learning.pool import cut, full, sort_pool, take
+from iovsim.learning.data.pool import cut, full, sort_pool, take
 from iovsim.rng import stream
 
 LABELS = np.array([7, 7, 2, 2, 2, 2, 7, 2], dtype=np.int64)

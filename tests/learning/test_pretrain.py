@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from iovsim.learning import exercises, pretrain
-from iovsim.learning.exercises import QUESTIONS, UNASKED, Parts, draw_batch, figure_names, make_parts
-from iovsim.learning.pretrain import Reader, blended, half, save, train
-from iovsim.learning.roadvit import RoadViT, trained, untrained
+from iovsim.learning.backbones.roadvit import RoadViT, trained, untrained
+from iovsim.learning.pretraining import exercises, pretrain
+from iovsim.learning.pretraining.exercises import QUESTIONS, UNASKED, Parts, draw_batch, figure_names, make_parts
+from iovsim.learning.pretraining.pretrain import Reader, blended, half, save, train
 from iovsim.rng import stream
 
 

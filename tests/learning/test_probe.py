@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.learning.builtin import generate
-from iovsim.learning.pictures import load_npz
-from iovsim.learning.probe import linear_probe
-from iovsim.learning.roadvit import as_backbone, roadvit, untrained
-from iovsim.learning.samples import Data, take
+from iovsim.learning.backbones.roadvit import as_backbone, roadvit, untrained
+from iovsim.learning.data.builtin import generate
+from iovsim.learning.data.pictures import load_npz
+from iovsim.learning.data.samples import Data, take
+from iovsim.learning.pretraining.probe import linear_probe
 
 REAL = Path(__file__).parents[2] / "../shared/data/gtsrb32/gtsrb32.npz"
 

@@ -11,8 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from iovsim.errors import TrainingError
-from iovsim.learning.backbone import classifier, head_tensors, layers
-from iovsim.learning.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, roadvit, to_input, trained, untrained
+from iovsim.learning.backbones.backbone import classifier, head_tensors, layers
+from iovsim.learning.backbones.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, roadvit, to_input, trained, untrained
 from iovsim.rng import stream
 
 

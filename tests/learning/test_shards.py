@@ -16,7 +16,7 @@ from iovsim.config import ShardsSection
 from iovsim.domain import FloatArray, IntArray, Shard
 from iovsim.errors import TrainingError
 from iovsim.experiment.fleet import rule_of
-from iovsim.learning.shards import PLACES, Journey, ShardRule, deal, shard_statistics
+from iovsim.learning.data.shards import PLACES, Journey, ShardRule, deal, shard_statistics
 from iovsim.rng import stream
 
 LABELS = stream(0, "labels").integers(10, size=4000)

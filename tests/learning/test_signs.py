@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from iovsim.errors import TrainingError
-from iovsim.learning import signs
-from iovsim.learning.glyphs import SHAPES, SIZE, pictogram, plate
+from iovsim.learning.generated import signs
+from iovsim.learning.generated.glyphs import SHAPES, SIZE, pictogram, plate
 
 
 def _render(labels: list[int], districts: list[int], seed: int = 1, part: str = "train") -> np.ndarray:

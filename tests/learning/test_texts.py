@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iovsim.errors import TrainingError
-from iovsim.learning.samples import Data
-from iovsim.learning.texts import load_tsv
+from iovsim.learning.data.samples import Data
+from iovsim.learning.data.texts import load_tsv
 
 FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"))
 LABEL = FIELD.filter(lambda text: text != "" and not text.lstrip("+-").replace(".", "").isdigit())

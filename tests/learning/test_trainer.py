@@ -13,11 +13,11 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from iovsim.domain import Adapter, LoraRule, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD, head_of, with_head
-from iovsim.learning.backbone import Backbone, classifier
+from iovsim.learning.backbones.backbone import Backbone, classifier
+from iovsim.learning.backbones.roadvit import to_input
+from iovsim.learning.data.samples import Data, take
 from iovsim.learning.evaluate import metrics
 from iovsim.learning.lora import merged
-from iovsim.learning.roadvit import to_input
-from iovsim.learning.samples import Data, take
 from iovsim.learning.trainer import LearningTask, PeftTrainer, class_weights
 from iovsim.rng import stream
 

@@ -28,8 +28,8 @@ from transformers import (
     ViTModel,
 )
 
-from iovsim.learning.model_files import quiet
-from iovsim.learning.samples import Pictures, Texts
+from iovsim.learning.backbones.model_files import quiet
+from iovsim.learning.data.samples import Pictures, Texts
 
 MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*MARKS, "ice", "fog", "rain", "on", "the", "road", "bridge", "ahead", "slow", "lane", "closed", "crash"]

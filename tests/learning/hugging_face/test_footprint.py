@@ -23,12 +23,12 @@ from iovsim.energy import (
 )
 from iovsim.energy.architectures import adapted_widths, kept_bits
 from iovsim.errors import TrainingError
-from iovsim.learning.backbone import Backbone
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.pretrained import ReadOut, from_folder
+from iovsim.learning.backbones.readers import PictureReader, TokenInputs
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.footprint import footprint, usual_and_long, usual_and_long_tokens
-from iovsim.learning.pretrained import ReadOut, from_folder
-from iovsim.learning.readers import PictureReader, TokenInputs
-from iovsim.learning.roadvit import roadvit
-from iovsim.learning.samples import Pictures, Texts
 
 Folder = Callable[[str], Path]
 USUAL = LoraRule(alpha=1.0)

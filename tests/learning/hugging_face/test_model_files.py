@@ -17,11 +17,11 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging
 
 from iovsim.errors import TrainingError
-from iovsim.learning import model_files
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.model_files import Pooling
-from iovsim.learning.pretrained import from_folder
-from iovsim.learning.samples import Pictures
+from iovsim.learning.backbones import model_files
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.model_files import Pooling
+from iovsim.learning.backbones.pretrained import from_folder
+from iovsim.learning.data.samples import Pictures
 
 Folder = Callable[[str], Path]
 PICTURE = ("vit", "deit", "swin")

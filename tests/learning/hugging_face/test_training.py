@@ -13,10 +13,10 @@ from peft import PeftModel
 from iovsim.domain import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, TrainJob, Tuning
 from iovsim.learning import lora
 from iovsim.learning.adapter_files import save_adapter
-from iovsim.learning.backbone import Backbone, classifier
+from iovsim.learning.backbones.backbone import Backbone, classifier
+from iovsim.learning.backbones.pretrained import from_folder
+from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
 from iovsim.learning.evaluate import logits
-from iovsim.learning.pretrained import from_folder
-from iovsim.learning.samples import Data, Pictures, Samples, Texts
 from iovsim.learning.trainer import LearningTask, PeftTrainer
 
 Folder = Callable[[str], Path]

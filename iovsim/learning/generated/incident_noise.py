@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iovsim.learning.incident_kinds import phrases, pick
+from iovsim.learning.generated.incident_kinds import phrases, pick
 
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # a keyboard's rows: a slip hits the neighbour
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError, near_match
-from iovsim.learning.samples import Data, Samples, Texts, split
+from iovsim.learning.data.samples import Data, Samples, Texts, split
 
 SENTENCES = (  # the first of these whose columns are all there is read, so pairs come before their halves
     ("question", "sentence"),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iovsim.learning.drawings import Point, area, disk
-from iovsim.learning.fleet import (
+from iovsim.learning.generated.drawings import Point, area, disk
+from iovsim.learning.generated.fleet import (
     BEACON,
     BODY,
     CLOTHES,
@@ -22,7 +22,7 @@ from iovsim.learning.fleet import (
     lamps,
     wheels,
 )
-from iovsim.learning.solids import Prism, Rod, Solid, box, ring
+from iovsim.learning.generated.solids import Prism, Rod, Solid, box, ring
 
 DARK = (TYRE, TYRE, TYRE)
 

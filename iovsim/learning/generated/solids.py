@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iovsim.learning.drawings import Kind, Point, Stroke, area, disk, line
-from iovsim.learning.layers import Layered
+from iovsim.learning.generated.drawings import Kind, Point, Stroke, area, disk, line
+from iovsim.learning.generated.layers import Layered
 
 Point3 = tuple[float, float, float]  # metres: forward, to the left, up
 MARGIN = 0.92  # what is drawn reaches this far from the middle of the square from -1 to 1

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.backbone import Inputs
-from iovsim.learning.samples import Pictures, Texts
+from iovsim.learning.backbones.backbone import Inputs
+from iovsim.learning.data.samples import Pictures, Texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

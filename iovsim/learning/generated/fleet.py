@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iovsim.learning.drawings import Point, area, disk, line
-from iovsim.learning.layers import Layered
-from iovsim.learning.solids import Prism, Solid, box, ring
+from iovsim.learning.generated.drawings import Point, area, disk, line
+from iovsim.learning.generated.layers import Layered
+from iovsim.learning.generated.solids import Prism, Solid, box, ring
 
 BODY, LOAD = (0, 1, 2), (3, 4, 5)  # sides, rear and top are lit differently, so they are layers of their own
 GLASS, TYRE, METAL, TAIL, BEACON, ACCENT, CLOTHES, HELMET = range(6, 14)

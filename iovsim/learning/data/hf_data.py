@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from iovsim.errors import TrainingError
-from iovsim.learning.samples import Data, Pictures, Samples, Texts, split
-from iovsim.learning.texts import LABELS, SENTENCES, class_names, find_columns, number
+from iovsim.learning.data.samples import Data, Pictures, Samples, Texts, split
+from iovsim.learning.data.texts import LABELS, SENTENCES, class_names, find_columns, number
 
 PICTURES = ("image", "img")
 HELD_OUT = ("test", "validation")  # the first with labels is taken: the `test` of GLUE has none

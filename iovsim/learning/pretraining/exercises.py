@@ -17,15 +17,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from iovsim.domain import FloatArray, IntArray
-from iovsim.learning import lights, vehicles
-from iovsim.learning.composites import MOST_AXLES, MOST_BLOCKS, MOST_PANES, Body, body
-from iovsim.learning.drawings import DRAWINGS
-from iovsim.learning.fleet import LAYERS
-from iovsim.learning.glyphs import SHAPES, SIZE, pictogram, plate
-from iovsim.learning.layers import coloured, library, mirrored
-from iovsim.learning.scene import WEATHERS, Climate, Cutouts, photograph
-from iovsim.learning.signs import COLOURS
-from iovsim.learning.solids import View, project
+from iovsim.learning.generated import lights, vehicles
+from iovsim.learning.generated.drawings import DRAWINGS
+from iovsim.learning.generated.fleet import LAYERS
+from iovsim.learning.generated.glyphs import SHAPES, SIZE, pictogram, plate
+from iovsim.learning.generated.layers import coloured, library, mirrored
+from iovsim.learning.generated.scene import WEATHERS, Climate, Cutouts, photograph
+from iovsim.learning.generated.signs import COLOURS
+from iovsim.learning.generated.solids import View, project
+from iovsim.learning.pretraining.composites import MOST_AXLES, MOST_BLOCKS, MOST_PANES, Body, body
 from iovsim.rng import stream
 
 STROKES = ("none", "slash", "stripes")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import TrainingError, near_match
-from iovsim.learning import incidents, lights, signs, vehicles
-from iovsim.learning.pictures import read_arrays
-from iovsim.learning.samples import Data, Pictures, Samples, Texts
+from iovsim.learning.data.pictures import read_arrays
+from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
+from iovsim.learning.generated import incidents, lights, signs, vehicles
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import stream
 

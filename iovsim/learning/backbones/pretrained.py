@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig
 
 from iovsim.errors import TrainingError
-from iovsim.learning import model_files
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.model_files import PICTURE_FAMILIES, TEXT_FAMILIES, Pooling, one_line
-from iovsim.learning.readers import PictureReader, TextReader
+from iovsim.learning.backbones import model_files
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.model_files import PICTURE_FAMILIES, TEXT_FAMILIES, Pooling, one_line
+from iovsim.learning.backbones.readers import PictureReader, TextReader
 
 DOWNLOADED = ("*.json", "*.safetensors", "*.txt", "1_Pooling/*.json")
 """Weights, configurations and vocabularies; never pickles, never code."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iovsim.learning.incident_kinds import phrases
+from iovsim.learning.generated.incident_kinds import phrases
 
 
 def _table(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

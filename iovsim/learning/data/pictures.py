@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.samples import Data, Pictures, Samples, split
+from iovsim.learning.data.samples import Data, Pictures, Samples, split
 
 LEAST_SIDE = 8
 SUFFIXES = (".png", ".jpg", ".jpeg", ".ppm", ".bmp")

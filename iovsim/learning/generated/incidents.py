@@ -17,9 +17,9 @@ import numpy as np
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.incident_kinds import KINDS, phrases, pick
-from iovsim.learning.incident_noise import NOISE, disturb
-from iovsim.learning.incident_sentences import ASIDE, PLAIN, WORDS
+from iovsim.learning.generated.incident_kinds import KINDS, phrases, pick
+from iovsim.learning.generated.incident_noise import NOISE, disturb
+from iovsim.learning.generated.incident_sentences import ASIDE, PLAIN, WORDS
 from iovsim.rng import stream
 
 CLASSES = tuple(kind.name for kind in KINDS)

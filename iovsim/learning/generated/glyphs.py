@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from iovsim.domain import Float32Array
-from iovsim.learning.drawings import DRAWINGS, Drawing, Kind, Point, Stroke, area, disk, line, on_circle
+from iovsim.learning.generated.drawings import DRAWINGS, Drawing, Kind, Point, Stroke, area, disk, line, on_circle
 from iovsim.rng import stream
 
 SIZE = 64  # pixels of a mask's side

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from iovsim.learning.drawings import Stroke
-from iovsim.learning.glyphs import FINE, OVERSAMPLE, SIZE, draw_stroke
-from iovsim.learning.scene import Cutouts
+from iovsim.learning.generated.drawings import Stroke
+from iovsim.learning.generated.glyphs import FINE, OVERSAMPLE, SIZE, draw_stroke
+from iovsim.learning.generated.scene import Cutouts
 
 Layered = tuple[tuple[int, Stroke], ...]  # layers' numbers and what is drawn in them, later over earlier
 NOTHING = 255  # marks pixels that no layer covers

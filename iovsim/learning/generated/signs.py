@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iovsim.domain import FloatArray, IntArray
-from iovsim.learning.album import take
-from iovsim.learning.glyphs import pictogram, plate
-from iovsim.learning.scene import Cutouts
+from iovsim.learning.generated.album import take
+from iovsim.learning.generated.glyphs import pictogram, plate
+from iovsim.learning.generated.scene import Cutouts
 
 COLOURS = {
     "white": (0.92, 0.92, 0.9),

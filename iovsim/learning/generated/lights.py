@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iovsim.domain import Float32Array, FloatArray, IntArray
-from iovsim.learning import places
-from iovsim.learning.album import take
-from iovsim.learning.drawings import DRAWINGS, Drawing, Point, Stroke, area, disk, line, placed
-from iovsim.learning.layers import Layered, coloured, library
-from iovsim.learning.scene import Cutouts
+from iovsim.learning.generated import places
+from iovsim.learning.generated.album import take
+from iovsim.learning.generated.drawings import DRAWINGS, Drawing, Point, Stroke, area, disk, line, placed
+from iovsim.learning.generated.layers import Layered, coloured, library
+from iovsim.learning.generated.scene import Cutouts
 from iovsim.rng import stream
 
 CLASSES = ("red", "red and yellow", "yellow", "green", "off")

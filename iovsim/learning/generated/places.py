@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from iovsim.domain import FloatArray
-from iovsim.learning.scene import WEATHERS, Climate
+from iovsim.learning.generated.scene import WEATHERS, Climate
 from iovsim.rng import stream
 
 QUARTERS = ("centre", "harbour", "suburb", "trunk road")

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from iovsim.domain import FloatArray
-from iovsim.learning.backbone import Backbone
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.data.samples import Data, Pictures, Texts
 from iovsim.learning.evaluate import features
-from iovsim.learning.samples import Data, Pictures, Texts
 
 RIDGE = 1e-4  # weight of the squared coefficients in the loss
 ITERATIONS = 200

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from iovsim.errors import TrainingError
-from iovsim.learning.backbone import Backbone
-from iovsim.learning.readers import PictureReader
-from iovsim.learning.samples import Pictures
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.readers import PictureReader
+from iovsim.learning.data.samples import Pictures
 from iovsim.rng import stream
 
 SIDE = 32  # pixels
@@ -133,7 +133,7 @@ def trained(weights: Path = WEIGHTS) -> RoadViT:
     """
     if not weights.is_file():
         raise TrainingError(
-            f"{weights}: the weights file is missing; reinstall iovsim, or run iovsim.learning.pretrain."
+            f"{weights}: the weights file is missing; reinstall iovsim, or run iovsim.learning.pretraining.pretrain."
         )
     try:
         state = load_file(weights)

@@ -15,12 +15,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iovsim.domain import Float32Array, FloatArray, IntArray
-from iovsim.learning import fleet, fleet_small, places
-from iovsim.learning.album import take
-from iovsim.learning.fleet import ACCENT, BEACON, BODY, CLOTHES, GLASS, HELMET, LAYERS, LOAD, METAL, TAIL, TYRE
-from iovsim.learning.layers import coloured, library, mirrored
-from iovsim.learning.scene import Cutouts
-from iovsim.learning.solids import View, project
+from iovsim.learning.generated import fleet, fleet_small, places
+from iovsim.learning.generated.album import take
+from iovsim.learning.generated.fleet import (
+    ACCENT,
+    BEACON,
+    BODY,
+    CLOTHES,
+    GLASS,
+    HELMET,
+    LAYERS,
+    LOAD,
+    METAL,
+    TAIL,
+    TYRE,
+)
+from iovsim.learning.generated.layers import coloured, library, mirrored
+from iovsim.learning.generated.scene import Cutouts
+from iovsim.learning.generated.solids import View, project
 from iovsim.rng import stream
 
 BUILDERS = {

@@ -3,8 +3,11 @@
 Every picture is drawn for the occasion (see `exercises`) under random pose, light and weather. The network answers
 questions about the parts (multi-task classification); it is never shown real data. The shipped weights are half-way
 between version 1, 8000 batches of such signs alone (its script and file are in the repository's history), and what
-`python -m iovsim.learning.pretrain --seed 0 --steps 6500 --start VERSION_1 --blend 0.5` made of it: the mean keeps
-what the first had learned of signs (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+
+    python -m iovsim.learning.pretraining.pretrain --seed 0 --steps 6500 --start VERSION_1 --blend 0.5
+
+made of it: the mean keeps what the first had learned of signs (Wortsman et al., "Robust fine-tuning of zero-shot
+models", CVPR 2022).
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from iovsim.learning.exercises import UNASKED, draw_batch, make_parts
-from iovsim.learning.roadvit import WEIGHTS, WIDTH, RoadViT, to_input, trained, untrained
+from iovsim.learning.backbones.roadvit import WEIGHTS, WIDTH, RoadViT, to_input, trained, untrained
+from iovsim.learning.pretraining.exercises import UNASKED, draw_batch, make_parts
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import stream
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from iovsim.domain import ROLES, IntArray
 from iovsim.errors import TrainingError, near_match
-from iovsim.learning.samples import Pictures, Texts
+from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.rng import stream
 
 LAYER_NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(

@@ -6,10 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iovsim.learning.drawings import Point, area, line
-from iovsim.learning.fleet import ACCENT, BODY, CLOTHES, HELMET, LOAD, METAL, TYRE, beacon, lamps, panes, wheels
-from iovsim.learning.layers import Layered
-from iovsim.learning.solids import Prism, Rod, Solid, box, ring
+from iovsim.learning.generated.drawings import Point, area, line
+from iovsim.learning.generated.fleet import (
+    ACCENT,
+    BODY,
+    CLOTHES,
+    HELMET,
+    LOAD,
+    METAL,
+    TYRE,
+    beacon,
+    lamps,
+    panes,
+    wheels,
+)
+from iovsim.learning.generated.layers import Layered
+from iovsim.learning.generated.solids import Prism, Rod, Solid, box, ring
 
 MOST_AXLES, MOST_PANES, MOST_BLOCKS = 5, 6, 3
 

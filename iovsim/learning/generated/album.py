@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
-from iovsim.learning.places import climate
-from iovsim.learning.scene import SIDE, Cutouts, photograph
+from iovsim.learning.generated.places import climate
+from iovsim.learning.generated.scene import SIDE, Cutouts, photograph
 from iovsim.rng import stream
 
 CHUNK = 256  # pictures drawn together; a fixed number, so that picture i does not depend on how many are asked for

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray, IntArray, Shard
 from iovsim.errors import TrainingError, near_match
-from iovsim.learning.pool import EPSILON, Pool, cut, full, rounded, sort_pool, take
+from iovsim.learning.data.pool import EPSILON, Pool, cut, full, rounded, sort_pool, take
 from iovsim.rng import stream
 
 PLACES = ("own", "anywhere")

@@ -1,0 +1,1 @@
+"""Frozen foundation models: names and files become trunks that turn samples into features."""

@@ -1,0 +1,1 @@
+"""Seeds become pictures and messages: the built-in tasks, drawn and written by rules of our own."""

@@ -1,0 +1,1 @@
+"""Generated exercises become the weights of the built-in backbone; nothing here is imported by a run."""
