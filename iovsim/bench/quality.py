@@ -113,13 +113,13 @@ def sets(photographs: Path | None) -> Iterator[tuple[str, Data, Samples]]:
 
     Raises `ScenarioError` where a file is missing.
     """
-    for name in BUILTIN:
-        yield name, *_prepared(generate(name, train=MOST_TRAIN + 600, test=1000, districts=4, seed=0))
     for name in PHOTOGRAPHS if photographs else ():
         found = sorted(Path(photographs or ".").rglob(f"{name}.npz"))
         if not found:
             raise ScenarioError(f"--photographs {photographs}: no {name}.npz in it or below.")
         yield name, *_prepared(load_npz(found[0], test_fraction=0.2, seed=0))
+    for name in BUILTIN:
+        yield name, *_prepared(generate(name, train=MOST_TRAIN + 600, test=1000, districts=4, seed=0))
 
 
 def _prepared(data: Data) -> tuple[Data, Samples]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from iovsim.errors import TrainingError
 from iovsim.learning.generated import fleet, fleet_small, lights, signs, vehicles
+from iovsim.learning.generated.album import shown
 from iovsim.learning.generated.layers import mirrored, shares
 from iovsim.learning.generated.places import character
 from iovsim.learning.generated.solids import Prism, Rod, View, box, project
@@ -122,3 +123,9 @@ def test_a_box_is_seen_from_behind_from_the_side_and_mirrored() -> None:
     seen = shares(between, 3)
     assert (seen.mean(axis=(1, 2)) > 3).all()
     assert np.abs(seen[:, :, ::-1].astype(int) - shares(mirrored(between), 3)).mean() < 3
+
+
+def test_held_out_pictures_show_objects_that_no_other_part_shows() -> None:
+    rng = stream(0, "shown")
+    seen = {part: set(shown(64, part, 5000, rng).tolist()) for part in ("train", "test")}
+    assert seen == {"train": set(range(48)), "test": set(range(48, 64))}

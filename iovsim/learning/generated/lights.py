@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iovsim.domain import Float32Array, FloatArray, IntArray
 from iovsim.learning.generated import places
-from iovsim.learning.generated.album import take
+from iovsim.learning.generated.album import shown, take
 from iovsim.learning.generated.drawings import DRAWINGS, Drawing, Point, Stroke, area, disk, line, placed
 from iovsim.learning.generated.layers import Layered, coloured, library
 from iovsim.learning.generated.scene import Cutouts
@@ -109,11 +109,11 @@ def render(labels: IntArray, districts: IntArray, seed: int, *, part: str, stren
     return take("lights", len(CLASSES), _cutouts, labels, districts, seed, part=part, strength=strength)
 
 
-def _cutouts(labels: IntArray, rng: np.random.Generator) -> Cutouts:
+def _cutouts(labels: IntArray, part: str, rng: np.random.Generator) -> Cutouts:
     n = len(labels)
     hues, burning = np.zeros((n, LAMPS, 3), dtype=np.float32), np.zeros((n, LAMPS), dtype=np.float32)
     hues[:, :3], burning[:, :3] = LENSES, BURNING[labels]
-    masks = _heads()[torch.from_numpy(rng.integers(HEADS, size=n))]
+    masks = _heads()[torch.from_numpy(shown(HEADS, part, n, rng))]
     return lit(masks, hues, burning, rng)
 
 

@@ -140,5 +140,5 @@ def render(labels: IntArray, districts: IntArray, seed: int, *, part: str, stren
     return take("signs", len(SIGNS), _cutouts, labels, districts, seed, part=part, strength=strength)
 
 
-def _cutouts(labels: IntArray, rng: np.random.Generator) -> Cutouts:
+def _cutouts(labels: IntArray, part: str, rng: np.random.Generator) -> Cutouts:
     return Cutouts(_templates()[torch.from_numpy(labels)])

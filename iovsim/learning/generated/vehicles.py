@@ -16,7 +16,7 @@ from torch import Tensor
 
 from iovsim.domain import Float32Array, FloatArray, IntArray
 from iovsim.learning.generated import fleet, fleet_small, places
-from iovsim.learning.generated.album import take
+from iovsim.learning.generated.album import shown, take
 from iovsim.learning.generated.fleet import (
     ACCENT,
     BEACON,
@@ -153,8 +153,8 @@ def render(labels: IntArray, districts: IntArray, seed: int, *, part: str, stren
     return take("vehicles", len(CLASSES), _cutouts, labels, districts, seed, part=part, strength=strength)
 
 
-def _cutouts(labels: IntArray, rng: np.random.Generator) -> Cutouts:
+def _cutouts(labels: IntArray, part: str, rng: np.random.Generator) -> Cutouts:
     masks, colours, lights = _models()
-    model = torch.from_numpy(labels * MODELS + rng.integers(MODELS, size=len(labels)))
+    model = torch.from_numpy(labels * MODELS + shown(MODELS, part, len(labels), rng))
     coat = torch.from_numpy(rng.integers(PAINTS, size=len(labels)))
     return coloured(masks[model], colours[model, coat], lights[model, coat])
