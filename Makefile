@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench wheel clean help
+.PHONY: install demo test check bench quality wheel clean help
 
 install: .venv/installed ## make .venv with everything that is needed
 
@@ -27,6 +27,9 @@ check: install ## formatting, lint, types, and the direction of imports
 
 bench: install ## measure the parts; every row with its unit, medians over repeats
 	$(BIN)/python -m iovsim.bench
+
+quality: install ## what the built-in model is worth; PHOTOGRAPHS=folder adds gtsrb32.npz and trafficlight32.npz
+	$(BIN)/python -m iovsim.bench.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
