@@ -40,7 +40,7 @@ SENTENCES = 'data = { kind = "tsv", path = "reviews.tsv" }'
         (TASK, f'{TASK}\nbackbone = "minilm"', "backbone minilm: it reads sentences, found pictures"),
         ("samples = 8", "samples = 8, disjoint = true", "vehicles want"),
         ("samples = 8", "samples = 8, disjoint = true, arrival_per_s = 1.0", "'arrival_per_s' lets them be seen anew"),
-        ("samples = 8", "samples = 800", "samples = 800, but only"),
+        ("samples = 8", "samples = 800", "samples = 800, of which 160 for its own test, but only"),
         ("samples = 8", "samples = 8, vehicles = 5000", "shards.vehicles = 5000, but only"),
         (DATA, SENTENCES, "reviews.tsv: no such file or folder"),
         (DATA, 'data = { kind = "dataset", path = "saved" }', "saved: no folder that `save_to_disk`"),

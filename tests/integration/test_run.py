@@ -174,8 +174,26 @@ def test_charged_and_trained_models_stand_in_the_manifest(folder: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_leaves_an_unfinished_run_and_no_process(folder: Path, session_cache: Path, workers: str) -> None:
     out = folder / f"stopped-{workers}"
-    command = [sys.executable, "-c", "from iovsim.cli import main; main()", "run", "world.toml", "-p", "all-available"]
-    command += ["-p", "random", "-j", workers, "-o", str(out), "--cache", str(session_cache)]
+    # A shell without job control lets what it starts in the background ignore Ctrl-C; these must hear it all the same.
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = f"{hears}from iovsim.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "run",
+        "world.toml",
+        "-p",
+        "all-available",
+        "-p",
+        "random",
+        "-j",
+        workers,
+        "-o",
+        str(out),
+        "--cache",
+        str(session_cache),
+    ]
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )

@@ -174,15 +174,18 @@ def scaling(folder: Path) -> tuple[Tensor, Tensor]:
     if not path.is_file():
         raise TrainingError(f"{folder}: no preprocessor_config.json in it, which says how pictures are scaled; add it.")
     plain = _json(path)
+    factor = plain.get("rescale_factor", 1 / 255) if plain.get("do_rescale", True) else 1.0
+    if not isinstance(factor, int | float) or not factor > 0:
+        raise TrainingError(f"{path}: rescale_factor is {factor!r}; it must be a number above 0.")
     if plain.get("do_normalize") is False:
-        return torch.zeros(1, 3, 1, 1), torch.full((1, 3, 1, 1), 255.0)
+        return torch.zeros(1, 3, 1, 1), torch.full((1, 3, 1, 1), 1 / factor)
     try:
         mean, spread = (torch.tensor(plain[key], dtype=torch.float32).view(1, 3, 1, 1) for key in _SCALES)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise TrainingError(f"{path}: {' and '.join(_SCALES)} must be three numbers each ({error!r}).") from error
     if not bool((spread > 0).all()):
         raise TrainingError(f"{path}: image_std is {plain['image_std']}; each must be above 0.")
-    return 255 * mean, 255 * spread  # files say them of pixels of 0-1
+    return mean / factor, spread / factor  # files say them of rescaled pixels
 
 
 def sha256_of(folder: Path, weights: Iterable[Path], read: Pooling) -> str:

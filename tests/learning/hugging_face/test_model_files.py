@@ -174,3 +174,23 @@ def test_the_library_is_as_talkative_afterwards_as_before() -> None:
         assert not logging.is_progress_bar_enabled()
     assert logging.is_progress_bar_enabled()
     assert logging.get_verbosity() == level
+
+
+@pytest.mark.parametrize(
+    ("said", "mean", "spread"),
+    [
+        ({}, 127.5, 63.75),
+        ({"rescale_factor": 1 / 127.5}, 63.75, 31.875),
+        ({"do_rescale": False}, 0.5, 0.25),
+        ({"do_normalize": False}, 0.0, 255.0),
+        ({"do_normalize": False, "do_rescale": False}, 0.0, 1.0),
+    ],
+)
+def test_pixels_are_scaled_as_the_model_was_trained(
+    tmp_path: Path, said: dict[str, object], mean: float, spread: float
+) -> None:
+    told = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3} | said
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    found = model_files.scaling(tmp_path)
+    assert [part.shape for part in found] == [(1, 3, 1, 1)] * 2
+    assert [float(part.mean()) for part in found] == pytest.approx([mean, spread])

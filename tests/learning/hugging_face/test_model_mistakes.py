@@ -172,6 +172,7 @@ MISTAKES: dict[str, tuple[str, Spoil, str]] = {
     ),
     "preprocessor without mean": ("vit", written("preprocessor_config.json", "{}"), "image_mean and image_std must be"),
     "two colours": ("vit", configured("preprocessor_config.json", image_mean=[0.5, 0.5]), "must be three numbers each"),
+    "no factor": ("vit", configured("preprocessor_config.json", rescale_factor=0), "rescale_factor is 0; it must be"),
     "no spread": ("vit", configured("preprocessor_config.json", image_std=[0.5, 0, 0.5]), "image_std is .* above 0"),
     "one colour": ("vit", configured(num_channels=1), "only square pictures of three colours are read"),
     "not square": ("vit", configured(image_size=[16, 32]), "only square pictures of three colours are read"),
