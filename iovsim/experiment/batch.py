@@ -101,11 +101,22 @@ def _train(spec: CentralSpec, cache: Path, progress: Progress) -> pd.DataFrame:
 
 @contextmanager
 def _last_work_if_interrupted() -> Iterator[None]:
-    """Ends the worker after it has cleared up; the pool would hand it the next piece of work otherwise."""
+    """Ends the worker after it has cleared up; the pool would hand it the next piece of work otherwise.
+
+    Only meanwhile a worker that is told to end clears up as after Ctrl-C; between pieces of work it just goes.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second signal must not disturb the clearing up
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _posting(label: str) -> Progress:
@@ -149,13 +160,9 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _begin_worker(outbox: Any) -> None:
-    """Prepares a worker to report, and to clear up as after Ctrl-C when it is told to end or its parent is killed."""
+    """Prepares a worker to report, and to be told to end when its parent is killed."""
     outbox.cancel_join_thread()  # nobody may read the last reports of a worker that is told to end
     _OUTBOX.set(outbox)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second signal must not disturb the clearing up
-        raise KeyboardInterrupt
 
     def watch_parent() -> None:
         parent = multiprocessing.parent_process()
@@ -163,7 +170,6 @@ def _begin_worker(outbox: Any) -> None:
             parent.join()
             os.kill(os.getpid(), signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, interrupt)
     threading.Thread(target=watch_parent, daemon=True).start()
 
 

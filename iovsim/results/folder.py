@@ -11,7 +11,7 @@ from typing import Self
 
 from iovsim.errors import ResultsError
 from iovsim.results.files import explained
-from iovsim.results.manifest import NAME, Manifest, RunStatus, now, read_manifest, write_manifest
+from iovsim.results.manifest import NAME, Manifest, RunStatus, now, read_content, write_manifest
 from iovsim.results.recorder import Recorder, TableFile, tables_dir
 
 ADAPTERS = "adapters"
@@ -102,7 +102,10 @@ def _make_room(path: Path, overwrite: bool) -> None:
             return
     if not (path / NAME).is_file():
         raise ResultsError(f"{path}: holds files but no run ({NAME} is missing); choose an empty or new folder.")
-    status = read_manifest(path).status  # also proves that the file is ours, before anything is removed
+    content = read_content(path)
+    if "world_hash" not in content:  # somebody else's: nothing may be removed
+        raise ResultsError(f"{path / NAME}: not the manifest of a run; choose an empty or new folder.")
+    status = content.get("status")
     if not overwrite:
         raise ResultsError(f"{path}: already holds a run (status: {status}); choose another path or overwrite it.")
     with explained(path, "remove the old run"):

@@ -126,6 +126,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Reads `manifest.json`. Raises `ResultsError` where it is missing, damaged, or of another format version."""
     path = folder / NAME
+    content = read_content(folder)
+    if content["format"] != FORMAT:
+        raise ResultsError(
+            f"{path}: format version {content['format']!r}, this iovsim reads {FORMAT}; run again, or read it with the "
+            "version of iovsim that wrote it."
+        )
+    try:
+        return Manifest.from_json(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultsError(f"{path}: damaged manifest ({error!r}); restore the file or run again.") from error
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """What `manifest.json` holds, of whatever format version. Raises `ResultsError` where it is no such file."""
+    path = folder / NAME
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -136,13 +151,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise ResultsError(f"{path}: cannot read: {error.strerror}; check the path and its permissions.") from error
     except ValueError as error:
         raise ResultsError(f"{path}: not valid JSON ({error}); restore the file or run again.") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise ResultsError(
-            f"{path}: format version {found!r}, this iovsim reads {FORMAT}; run again, or read it with the version "
-            "of iovsim that wrote it."
-        )
-    try:
-        return Manifest.from_json(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultsError(f"{path}: damaged manifest ({error!r}); restore the file or run again.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise ResultsError(f"{path}: not a manifest (no format version in it); restore the file or run again.")
+    return content

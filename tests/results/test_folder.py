@@ -81,13 +81,22 @@ def test_only_a_run_is_overwritten_and_only_on_demand(finished: Path, tmp_path: 
     assert open_run(finished).table("rsus").empty
     assert (finished / "notes.txt").read_text() == "mine"
 
+    old = json.loads((finished / "manifest.json").read_text()) | {"format": 1}
+    (finished / "manifest.json").write_text(json.dumps(old))
+    with RunFolder.create(finished, manifest, overwrite=True):
+        pass  # a run of an older format may be replaced too
+    assert open_run(finished).manifest.seed == manifest.seed
+
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("mine")
     with pytest.raises(ResultsError, match="holds files but no run"):
         RunFolder.create(foreign, manifest, overwrite=True)
     (foreign / "manifest.json").write_text('{"name": "a web page"}')
-    with pytest.raises(ResultsError, match="format version None"):
+    with pytest.raises(ResultsError, match="not a manifest"):
+        RunFolder.create(foreign, manifest, overwrite=True)
+    (foreign / "manifest.json").write_text('{"name": "a web page", "format": 3}')
+    with pytest.raises(ResultsError, match="not the manifest of a run"):
         RunFolder.create(foreign, manifest, overwrite=True)
     assert sorted(p.name for p in foreign.iterdir()) == ["manifest.json", "thesis.tex"]
     with pytest.raises(ResultsError, match="is a file"):
@@ -135,7 +144,7 @@ def test_a_table_of_other_columns_is_refused_even_if_the_manifest_vouches_for_it
     ("content", "message"),
     [
         ("{", r"manifest\.json: not valid JSON"),
-        ("[]", "format version None, this iovsim reads 2"),
+        ("[]", "not a manifest"),
         ('{"format": 99}', "format version 99, this iovsim reads 2"),
         ('{"format": 2}', "damaged manifest"),
     ],
