@@ -157,7 +157,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"text\tlabel\na\t0\n", gzip.compress(b"text\tlabel\na\t0\n" * 99)[:-12], b"\x1f\x8b\x08"]
+    "content",
+    [b"text\tlabel\na\t0\n", gzip.compress(b"text\tlabel\na\t0\n" * 99)[:-12], b"\x1f\x8b\x08"],
+    ids=["plain", "cut", "header"],  # an archive holds the time, and workers must collect equal names
 )
 def test_a_broken_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "all.tsv.gz"
