@@ -199,6 +199,10 @@ class Task:
     round_energy_j: float  # budget of one RSU round for this task: vehicles and RSU together
     charged: Architecture
 
+    def ranks_of(self, tuning: Tuning) -> tuple[int, ...]:
+        """The ranks that a method may choose from: without adapters there is only 0."""
+        return self.ranks if tuning is Tuning.LORA else (0,)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:

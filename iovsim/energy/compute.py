@@ -120,5 +120,4 @@ def feasible_ranks(task: Task, device: Device, tuning: Tuning = Tuning.LORA) -> 
     Without adapters the only rank is 0. Room is `memory_share` of `memory_bits`.
     """
     room = device.memory_share * device.memory_bits
-    ranks = task.ranks if tuning is Tuning.LORA else (0,)
-    return tuple(rank for rank in ranks if training_memory_bits(task, rank, tuning) <= room)
+    return tuple(rank for rank in task.ranks_of(tuning) if training_memory_bits(task, rank, tuning) <= room)

@@ -10,7 +10,7 @@ from iovsim.domain import Assignment, ClientView, Contact, Estimate, RoundView, 
 from iovsim.energy.compute import feasible_ranks
 from iovsim.engine.estimate import estimate
 from iovsim.engine.state import Method, State
-from iovsim.engine.terms import Terms, mean_gain_at, ranks_of, terms_of
+from iovsim.engine.terms import Terms, mean_gain_at, terms_of
 from iovsim.errors import PolicyError
 from iovsim.rng import stream
 
@@ -48,7 +48,7 @@ def task_view(state: State, task: Task, tuning: Tuning) -> TaskView:
     """What a policy may know of a task."""
     return TaskView(
         task=task.task,
-        ranks=ranks_of(task, tuning),
+        ranks=task.ranks_of(tuning),
         local_epochs=task.local_epochs,
         energy_budget_j=state.budget_j[task.task],
         price=0.0,

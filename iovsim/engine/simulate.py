@@ -11,7 +11,6 @@ from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
 from iovsim.engine.state import Setting, State
-from iovsim.engine.terms import ranks_of
 from iovsim.rng import seed_of
 
 
@@ -38,7 +37,7 @@ def initial_state(world: World, trainer: Trainer, tuning: Tuning = Tuning.LORA) 
     merged = {}
     for task in world.tasks:
         seed = seed_of(world.seed, "initial adapter", task.task)
-        merged[task.task] = trainer.initial(task.task, max(ranks_of(task, tuning)), seed, tuning)
+        merged[task.task] = trainer.initial(task.task, max(task.ranks_of(tuning)), seed, tuning)
     return State(
         initial=dict(merged),
         merged=merged,

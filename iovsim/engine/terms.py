@@ -29,11 +29,6 @@ def mean_gain_at(link: Link, time_s: float) -> float:
     return float(link.mean_gain[max(int(np.searchsorted(link.time_s, time_s, side="right")) - 1, 0)])
 
 
-def ranks_of(task: Task, tuning: Tuning) -> tuple[int, ...]:
-    """The ranks that a method may choose from: without adapters there is only 0."""
-    return task.ranks if tuning is Tuning.LORA else (0,)
-
-
 def terms_of(world: World, contact: Contact, task: Task, tuning: Tuning, time_s: float) -> Terms:
     """The terms under which the vehicle of `contact` would serve `task` from `time_s` on."""
     vehicle = world.vehicles[contact.vehicle]
