@@ -89,8 +89,8 @@ def test_training_repeats_itself_and_its_weights_load(
     path = tmp_path / "new" / "weights.safetensors"
     save(half(first), path, {"seed": "3"})
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    loaded = trained(path).position.detach().numpy()
-    np.testing.assert_allclose(loaded, first.position.detach().numpy(), atol=1e-3)  # stored as float16
+    loaded = trained(path).embeddings.position.detach().numpy()
+    np.testing.assert_allclose(loaded, first.embeddings.position.detach().numpy(), atol=1e-3)  # stored as float16
 
 
 def test_a_blend_lies_between_its_ends() -> None:

@@ -36,7 +36,7 @@ def test_a_classifier_gives_finite_logits_for_every_class() -> None:
 def test_leaving_out_unread_tokens_in_the_last_block_changes_nothing() -> None:
     model, x = trained(), _pictures(4)
     with torch.inference_mode():
-        tokens = model.embed(x)
+        tokens = model.embeddings(x)
         assert tokens.shape == (4, TOKENS, 128)
         for block in model.blocks:
             tokens = block(tokens)

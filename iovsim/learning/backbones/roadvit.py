@@ -70,8 +70,8 @@ class Block(nn.Module):
         return deeper
 
 
-class RoadViT(nn.Module):
-    """Pictures (n, 3, 32, 32) as `to_input` makes them -> the read-out class token (n, 128)."""
+class Embeddings(nn.Module):
+    """Pictures (n, 3, 32, 32) -> tokens (n, 17, 128); frozen in LoRA training, a constant of the picture."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,18 +81,25 @@ class RoadViT(nn.Module):
         self.stem = nn.Sequential(*layers)
         self.cls = nn.Parameter(torch.zeros(1, 1, WIDTH))
         self.position = nn.Parameter(torch.zeros(1, TOKENS, WIDTH))
-        self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
-        self.norm = nn.LayerNorm(WIDTH)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Tokens (n, 17, 128) before the first block; frozen in LoRA training, a constant of the picture."""
+    def forward(self, x: Tensor) -> Tensor:
         patches = self.stem(x).flatten(2).transpose(1, 2)
         return torch.cat((self.cls.expand(len(x), -1, -1), patches), dim=1) + self.position
 
+
+class RoadViT(nn.Module):
+    """Pictures (n, 3, 32, 32) as `to_input` makes them -> the read-out class token (n, 128)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embeddings = Embeddings()
+        self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
+        self.norm = nn.LayerNorm(WIDTH)
+
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.embed(x)
-        for depth, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens, keep=TOKENS if depth < DEPTH else 1)
+        tokens = self.embeddings(x)
+        for block in self.blocks:
+            tokens = block(tokens, keep=1 if block is self.blocks[-1] else TOKENS)
         read: Tensor = self.norm(tokens[:, 0])
         return read
 
@@ -121,7 +128,7 @@ def untrained(seed: int) -> RoadViT:
             elif isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, generator=generator)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # these convolutions have a bias
-        for free in (model.cls, model.position):
+        for free in (model.embeddings.cls, model.embeddings.position):
             nn.init.trunc_normal_(free, std=0.02, a=-0.04, b=0.04, generator=generator)
     return model
 
