@@ -104,7 +104,7 @@ def test_sentences_are_refused() -> None:
 def test_random_weights_are_drawn_by_seed() -> None:
     a, b, c = (untrained(seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(a[name], b[name]) for name in a)
-    assert not torch.equal(a["position"], c["position"])
+    assert not torch.equal(a["embeddings.position"], c["embeddings.position"])
 
 
 def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
