@@ -26,9 +26,10 @@ OF_RUNS = {
     "overrun_j": "Energy above budget",
     "delivered_jobs": "Delivered jobs",
     "lost_jobs": "Lost jobs",
+    "failed_jobs": "Failed jobs",
     "latency_s": "Mean job latency",
 }
-_UNITS = {"delivered_jobs": "count", "lost_jobs": "count"}
+_UNITS = {"delivered_jobs": "count", "lost_jobs": "count", "failed_jobs": "count"}
 COLUMNS = 4
 
 

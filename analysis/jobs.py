@@ -20,7 +20,7 @@ from .style import BLACK, ONE_COLUMN_IN, empty, legend_above, looks, new_figure,
 
 @styled
 def outcomes(runs: Sequence[Run]) -> Figure:
-    """Jobs of a run by status, lost ones also by reason; one bar a policy."""
+    """Jobs of a run by status, lost and failed ones also by reason; one bar a policy."""
     order = [_outcome(status, reason) for status in JobStatus for reason in LossReason]
     counts = {
         policy: pd.DataFrame([_outcomes(run).value_counts() for run in group]).fillna(0.0)

@@ -170,6 +170,7 @@ class LoraRule:
     scaling: Scaling = Scaling.LORA
     dropout: float = 0.0  # of an adapter's input
     targets: tuple[str, ...] = ("query", "value")  # `ROLES` of the adapted layers
+    top_blocks: int | None = None  # only the last so many transformer blocks are adapted; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +359,7 @@ class JobStatus(StrEnum):
     LOST_COMPUTE = "lost_compute"
     LOST_UPLINK = "lost_uplink"
     ABANDONED = "abandoned"
+    FAILED = "failed"  # delivered, but its training gave nothing usable
     IN_FLIGHT = "in_flight"
 
 
@@ -366,11 +368,13 @@ ARRIVED = (JobStatus.DELIVERED, JobStatus.DELIVERED_EARLY, JobStatus.MIGRATED)
 
 
 class LossReason(StrEnum):
-    """What broke a lost job off; `NONE` where it was not lost."""
+    """What a job was lost for; `NONE` where it was not lost."""
 
     NONE = "none"
     CONTACT = "contact"  # the vehicle left the RSU
     DEADLINE = "deadline"  # the round was over
+    DIVERGED = "diverged"  # its loss or weights were no longer finite
+    MEMORY = "memory"  # the simulating computer had not enough memory to train it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -424,6 +428,14 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What local training gives back where it went wrong; other jobs are unharmed."""
+
+    reason: LossReason  # `DIVERGED` or `MEMORY`
+    message: str  # names task, vehicle and round, and says what to do
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Quality of an adapter on a set of samples."""
 
@@ -455,6 +467,7 @@ class JobEnd:
     reason: LossReason
     phases: tuple[PhaseEnd, ...]
     update: Update | None
+    message: str = ""  # why its training failed
 
     @property
     def energy_j(self) -> float:
@@ -537,16 +550,16 @@ class Aggregator(Protocol):
 
 
 class Trainer(Protocol):
-    """Trains and evaluates adapters. A submitted job is owed only when its result is asked for."""
+    """Trains and evaluates adapters. A submitted job is owed only when a result is asked for, so that jobs gather."""
 
     def initial(self, task: str, rank: int, seed: int, tuning: Tuning) -> Adapter: ...
 
-    def submit(self, job: TrainJob) -> int: ...
+    def submit(self, job: TrainJob) -> int:
+        """Takes a job whose result will be asked for; a handle for that is returned."""
+        ...
 
-    def result(self, handle: int) -> Update: ...
-
-    def drop(self, handle: int) -> None:
-        """The job's update is lost: its result will never be asked for."""
+    def result(self, handle: int) -> Update | Failure:
+        """The outcome of a job, once."""
         ...
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:

@@ -20,6 +20,7 @@ from iovsim.domain import (
     Contact,
     ContactEnd,
     Evaluation,
+    Failure,
     Float32Array,
     FloatArray,
     Head,
@@ -70,8 +71,10 @@ class FakeTrainer:
     """A trainer without torch: updates are small random steps named by the job, and loss falls with their number.
 
     Adapters look like real ones, so aggregation and recording do their real work. Equal jobs give equal updates.
+    The training of vehicles in `failing` fails for the reason given there.
     """
 
+    failing: Mapping[str, LossReason] = field(default_factory=dict)
     waiting: dict[int, TrainJob] = field(default_factory=dict)
     submitted: int = 0
 
@@ -89,18 +92,10 @@ class FakeTrainer:
         self.waiting[self.submitted] = job
         return self.submitted
 
-    def result(self, handle: int) -> Update:
+    def result(self, handle: int) -> Update | Failure:
         job = self.waiting.pop(handle)
-        rng = stream(job.seed, "fake training")
-        moved = {
-            k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
-        }
-        before = _loss(head_of(job.adapter))
-        adapter = replace(job.adapter, tensors=moved)
-        return Update(adapter, len(job.samples), before, 0.9 * before, 1.0)
-
-    def drop(self, handle: int) -> None:
-        self.waiting.pop(handle, None)
+        reason = self.failing.get(job.vehicle)
+        return _fake_update(job) if reason is None else Failure(reason, f"vehicle {job.vehicle!r} was made to fail")
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
         overall = self.validate(task, adapter, heads)
@@ -116,6 +111,15 @@ class FakeTrainer:
     ) -> list[Metrics]:
         losses = [_loss(head_of(adapter) if head is None else head) for head in heads]
         return [Metrics(len(s), 1.0 - loss, 1.0 - loss, loss, 0.1) for s, loss in zip(shards, losses, strict=True)]
+
+
+def _fake_update(job: TrainJob) -> Update:
+    rng = stream(job.seed, "fake training")
+    moved = {
+        k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
+    }
+    before = _loss(head_of(job.adapter))
+    return Update(replace(job.adapter, tensors=moved), len(job.samples), before, 0.9 * before, 1.0)
 
 
 def _loss(head: Head) -> float:
@@ -252,7 +256,8 @@ def check_policy(make: Callable[[], Policy]) -> None:
     """Puts a policy through many rounds and raises `PolicyError` with the first fault.
 
     Every plan must be admissible (see `engine.admit`), a policy made anew must plan the same from the same views,
-    views must stay untouched, and `feedback` must take a round in which every job was lost. `make` is called twice.
+    views must stay untouched, and `feedback` must take a round in which every job was lost or failed. `make` is called
+    twice.
     """
     first, second = make(), make()
     for view in tiny_views():
@@ -267,7 +272,7 @@ def check_policy(make: Callable[[], Policy]) -> None:
         if view.clients != clients:
             raise PolicyError(f"{_name(first)}: plan() changed the view; it is the engine's.")
         for policy in (first, second):
-            policy.feedback(_all_lost(view, plan))
+            policy.feedback(_nothing_gained(view, plan))
 
 
 def check_aggregator(make: Callable[[], Aggregator], seed: int = 0) -> None:
@@ -277,9 +282,8 @@ def check_aggregator(make: Callable[[], Aggregator], seed: int = 0) -> None:
     matter; of updates that share A, the mean is weighted by samples times fraction; a client gets the rank that it is
     asked for, at the present rank without any change of what the adapter does; nothing is changed in place.
     """
-    trainer = FakeTrainer()
-    current = trainer.initial("signs", 4, seed)
-    updates = [trainer.result(trainer.submit(_job(current, i))) for i in range(3)]
+    current = FakeTrainer().initial("signs", 4, seed)
+    updates = [_fake_update(_job(current, i)) for i in range(3)]
     before = [copy.deepcopy(a) for a in (current, *(u.adapter for u in updates))]
     _expect_close(make().aggregate(current, updates[:1]), updates[0].adapter, "a single update becomes the new adapter")
     joined = make().aggregate(current, updates)
@@ -309,9 +313,11 @@ def effective_update(adapter: Adapter) -> dict[str, FloatArray]:
     return {layer: left @ right for layer in adapted_layers(adapter) for left, right in [factors(adapter, layer)]}
 
 
-def _all_lost(view: RoundView, plan: RoundPlan) -> RoundOutcome:
+def _nothing_gained(view: RoundView, plan: RoundPlan) -> RoundOutcome:
+    """The round if every second job were lost on the way and the training of all others failed."""
+    ends = ((JobStatus.LOST_DOWNLINK, LossReason.CONTACT), (JobStatus.FAILED, LossReason.DIVERGED))
     jobs = tuple(
-        JobEnd(a, i, view.start_s, view.start_s + 1.0, JobStatus.LOST_DOWNLINK, LossReason.CONTACT, (), None)
+        JobEnd(a, i, view.start_s, view.start_s + 1.0, *ends[i % 2], (), None)
         for i, a in enumerate(plan.assignments.values())
     )
     return RoundOutcome(view.rsu, view.round, view.start_s, view.start_s + 1.0, view, plan, jobs, {})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import simpy
 
-from iovsim.domain import Assignment, JobEnd, JobStatus, LossReason, PhaseEnd, PhaseKind
+from iovsim.domain import Assignment, JobEnd, JobStatus, LossReason, PhaseEnd, PhaseKind, TrainJob
 from iovsim.engine.course import Phase
 from iovsim.engine.terms import Terms
 
@@ -20,11 +20,11 @@ LOST_IN = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A job that is over, the terms it ran under, and the handle of its training if that began."""
+    """A job that is over, the terms it ran under, and its training, which is still to be done."""
 
     end: JobEnd
     terms: Terms
-    handle: int | None
+    training: TrainJob
 
 
 def serve(
@@ -32,11 +32,11 @@ def serve(
     terms: Terms,
     assignment: Assignment,
     course: Sequence[tuple[PhaseKind, Phase]],
-    submit: Callable[[], int],
+    training: TrainJob,
     start_s: float,
     horizon_s: float,
 ) -> Generator[simpy.Event, None, Served]:
-    """Runs `course` from `start_s`, which is now. Training is submitted when its phase begins, so that jobs gather.
+    """Runs `course` from `start_s`, which is now. Training takes its time here, and is done when the round is over.
 
     Each phase is cut at the contact's end, the assignment's deadline or the horizon, whichever comes first. Its end is
     computed beforehand and recorded as computed; the clock only follows.
@@ -44,11 +44,8 @@ def serve(
     now_s = start_s
     limit_s = min(terms.contact.end_s, assignment.deadline_s, horizon_s)
     phases: list[PhaseEnd] = []
-    handle: int | None = None
     status, reason = JobStatus.DELIVERED, LossReason.NONE
     for kind, phase in course:
-        if kind is PhaseKind.COMPUTE:
-            handle = submit()
         phases.append(phase(terms, assignment, now_s, limit_s))
         now_s = phases[-1].end_s
         yield env.timeout(max(now_s - env.now, 0.0))
@@ -56,7 +53,7 @@ def serve(
             status, reason = _lost(kind, terms, assignment, horizon_s)
             break
     end = JobEnd(assignment, terms.contact.contact, start_s, now_s, status, reason, tuple(phases), None)
-    return Served(end, terms, handle)
+    return Served(end, terms, training)
 
 
 def _lost(kind: PhaseKind, terms: Terms, assignment: Assignment, horizon_s: float) -> tuple[JobStatus, LossReason]:

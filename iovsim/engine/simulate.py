@@ -8,6 +8,7 @@ import simpy
 
 from iovsim.domain import Trainer, Tuning, World
 from iovsim.engine.cloud import evaluate, merge, validate
+from iovsim.engine.finish import finish
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
 from iovsim.engine.state import Setting, State
@@ -49,21 +50,22 @@ def initial_state(world: World, trainer: Trainer, tuning: Tuning = Tuning.LORA) 
 
 def _city(
     env: simpy.Environment, setting: Setting, state: State, progress: Callable[[float], None]
-) -> Generator[simpy.Event, None, None]:
-    """Starts the rounds of all RSUs at `start + k * period`, in order of name, after a merge where one is due.
+) -> Generator[simpy.Event, simpy.events.ConditionValue, None]:
+    """Runs the rounds of all RSUs from `start + k * period`, in order of name, after a merge where one is due.
 
-    A round may last until the next boundary; all rounds of the last period are over before anything of the next begins.
+    A round may last until the next boundary; all rounds of a period are finished before anything of the next begins.
     """
     world = setting.world
-    running: list[simpy.Event] = []
     for number in range(rounds(world)):
         start_s = world.start_s + number * world.round_period_s
         yield env.timeout(max(start_s - env.now, 0.0))
-        yield env.all_of(running)
         if number and number % world.merge_every_rounds == 0:
             merge(setting, state, start_s, last=False)
         progress(number / rounds(world))
-        running = [env.process(run_round(env, setting, state, r, number, start_s)) for r in world.rsus]
+        over = yield env.all_of(
+            [env.process(run_round(env, setting, state, rsu, number, start_s)) for rsu in world.rsus]
+        )
+        finish(setting, state, list(over.values()))
 
 
 def rounds(world: World) -> int:

@@ -11,7 +11,7 @@ from iovsim.domain import ARRIVED, JobStatus
 from iovsim.results.run import Run
 
 LOST = (JobStatus.LOST_DOWNLINK, JobStatus.LOST_COMPUTE, JobStatus.LOST_UPLINK, JobStatus.ABANDONED)
-"""Statuses of jobs that ended without an update. A job still in flight at the horizon is neither."""
+"""Statuses of jobs that were broken off. A job whose training failed, or still in flight at the horizon, is none."""
 
 
 def energy_j(run: Run) -> float:
@@ -26,7 +26,7 @@ def energy_per_update_j(run: Run) -> float | None:
 
 
 def wasted_share(run: Run) -> float | None:
-    """The share of all energy that was spent on jobs that were lost."""
+    """The share of all energy that was spent on jobs that gave no update."""
     ledger, total_j = run.table("energy"), energy_j(run)
     wasted_j = float(ledger.loc[ledger["cause"] == "wasted", "energy_j"].sum())
     return wasted_j / total_j if total_j > 0 else None
@@ -43,8 +43,13 @@ def delivered_jobs(run: Run) -> float:
 
 
 def lost_jobs(run: Run) -> float:
-    """How many jobs ended without an update."""
+    """How many jobs were broken off before their update reached the server."""
     return float(len(_jobs(run, LOST)))
+
+
+def failed_jobs(run: Run) -> float:
+    """How many jobs were served to the end, but their training gave nothing usable."""
+    return float(len(_jobs(run, (JobStatus.FAILED,))))
 
 
 def latency_s(run: Run) -> float | None:

@@ -16,7 +16,7 @@ from iovsim.errors import ResultsError
 from iovsim.results.files import write_whole
 from iovsim.results.recorder import TableFile
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's layout and table schema; raised whenever a reader of the old one would be misled."""
 
 NAME = "manifest.json"

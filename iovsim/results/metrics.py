@@ -130,10 +130,11 @@ _DEFINED = (
         "lower",
         effort.energy_per_update_j,
     ),
-    _of_run("wasted_share", "1", "share of that energy spent on jobs that were lost", "lower", effort.wasted_share),
+    _of_run("wasted_share", "1", "share of that energy spent on jobs without an update", "lower", effort.wasted_share),
     _of_run("overrun_j", "J", "energy above the rounds' budgets, summed", "lower", effort.overrun_j),
     _of_run("delivered_jobs", "1", "jobs whose update reached the server", "higher", effort.delivered_jobs),
-    _of_run("lost_jobs", "1", "jobs that ended without an update", "lower", effort.lost_jobs),
+    _of_run("lost_jobs", "1", "jobs broken off before their update arrived", "lower", effort.lost_jobs),
+    _of_run("failed_jobs", "1", "jobs whose training diverged or ran out of memory", "lower", effort.failed_jobs),
     _of_run("latency_s", "s", "mean time from start to end of the delivered jobs", "lower", effort.latency_s),
 )
 
@@ -149,6 +150,7 @@ DEFAULT = (
     "overrun_j",
     "delivered_jobs",
     "lost_jobs",
+    "failed_jobs",
     "latency_s",
 )
 """What a comparison shows unless asked: few enough to read, and never accuracy without macro F1."""

@@ -140,7 +140,8 @@ def _fill_rounds(made: Recorder, policy: str, seed: int) -> None:
                     clients=9,
                     planned=4,
                     delivered=delivered,
-                    lost=4 - delivered,
+                    lost=sum(status.startswith("lost") for _, status in jobs),
+                    failed=sum(status == JobStatus.FAILED for _, status in jobs),
                     energy_budget_j=480.0,
                     estimated_j=energy_j * float(rng.uniform(0.9, 1.0)),
                     energy_j=energy_j,
@@ -169,6 +170,7 @@ LOSSES = (
     (JobStatus.LOST_UPLINK, LossReason.DEADLINE),
     (JobStatus.LOST_COMPUTE, LossReason.CONTACT),
     (JobStatus.LOST_DOWNLINK, LossReason.CONTACT),
+    (JobStatus.FAILED, LossReason.DIVERGED),
 )
 
 
@@ -177,7 +179,7 @@ def _fill_job(
 ) -> tuple[float, str]:
     status, reason = JobStatus.DELIVERED, LossReason.NONE
     if rng.random() < SKILL[policy][1]:
-        status, reason = LOSSES[int(rng.choice(4, p=[0.5, 0.2, 0.2, 0.1]))]
+        status, reason = LOSSES[int(rng.choice(5, p=[0.5, 0.2, 0.2, 0.05, 0.05]))]
     delivered = status is JobStatus.DELIVERED
     weights = (0.25, 0.25, 0.25, 0.25) if policy == "random" else (0.1, 0.3, 0.45, 0.15)
     compute_s, uplink_s = float(rng.uniform(6, 14)), float(rng.uniform(2, 7))
@@ -229,6 +231,7 @@ def _fill_job(
         end_s=at_s,
         status=str(status),
         reason=str(reason),
+        message="lower learning_rate" if status is JobStatus.FAILED else "",
         distance_m=100.0,
         forecast_residual_s=40.0,
         true_residual_s=35.0,

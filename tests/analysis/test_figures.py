@@ -149,7 +149,7 @@ def test_budget_figure_shows_budget_estimate_use_and_overrun(figures: dict[str, 
 
 def test_comparison_shows_every_metric_policy_interval_and_seed(figures: dict[str, Figure]) -> None:
     panels = figures["comparison"].axes
-    assert len(panels) == 4 * 3 + 7  # four metrics by task, seven of the whole run
+    assert len(panels) == 4 * 3 + 8  # four metrics by task, eight of the whole run
     assert {*comparison.OF_TASKS, *comparison.OF_RUNS} <= set(METRICS)
     for axes in panels:
         intervals = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
@@ -173,6 +173,7 @@ def test_outcomes_and_ranks_have_a_bar_for_each_policy(figures: dict[str, Figure
     names = [t.get_text() for t in axes.get_yticklabels()]
     assert names[0] == "delivered"
     assert "lost uplink (deadline)" in names
+    assert names[-1] == "failed (diverged)"
     counts = [sum(patch.get_width() for patch in bars) for bars in bars_of(axes)]
     assert counts == pytest.approx([len(runs[0].table("jobs"))] * 2)
     for panel in figures["job_ranks"].axes:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import simpy
 
-from iovsim.domain import Assignment, JobStatus, LossReason
+from iovsim.domain import Assignment, JobStatus, LossReason, Recipe, TrainJob
 from iovsim.engine.course import FEDERATED_COURSE
 from iovsim.engine.job import Served, serve
 from iovsim.engine.terms import Terms
+from iovsim.testing import FakeTrainer
 
 Make = Callable[[float], Terms]
+
+
+TRAINING = TrainJob(
+    "signs", "v0", 0, "rsu0", FakeTrainer().initial("signs", 8, 0), np.arange(8), 1, Recipe(1e-3, 8), 0.0, seed=0
+)
 
 
 def served(terms: Terms, *, deadline_s: float = 90.0, horizon_s: float = 100.0) -> Served:
     env = simpy.Environment()
     assignment = Assignment("v0", "signs", 8, 1, 2e6, 2e6, 0.2, deadline_s)
-    process = env.process(serve(env, terms, assignment, FEDERATED_COURSE, lambda: 7, 0.0, horizon_s))
+    process = env.process(serve(env, terms, assignment, FEDERATED_COURSE, TRAINING, 0.0, horizon_s))
     env.run()
     assert isinstance(process.value, Served)
     return process.value
@@ -28,7 +35,7 @@ def test_a_job_with_time_is_delivered(terms: Make) -> None:
     job = served(terms(80.0))
     assert job.end.status is JobStatus.DELIVERED
     assert job.end.reason is LossReason.NONE
-    assert job.handle == 7
+    assert job.training is TRAINING
     assert [p.completed for p in job.end.phases] == [True, True, True]
     assert all(a.end_s == b.start_s for a, b in zip(job.end.phases, job.end.phases[1:], strict=False))
     assert job.end.end_s == job.end.phases[-1].end_s
@@ -53,7 +60,6 @@ def test_a_job_cut_in_a_phase_is_lost_there(terms: Make, phase: int, status: Job
     assert job.end.reason is reason
     assert job.end.end_s == pytest.approx(cut_s)
     assert len(job.end.phases) == phase + 1
-    assert (job.handle is not None) == (phase >= 1)
 
 
 def test_a_job_that_ends_at_the_deadline_counts(terms: Make) -> None:

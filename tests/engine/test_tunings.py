@@ -11,6 +11,7 @@ import numpy as np
 from iovsim.domain import (
     Adapter,
     Evaluation,
+    Failure,
     Head,
     RoundOutcome,
     RoundPlan,
@@ -60,9 +61,10 @@ def test_heads_that_stay_in_their_vehicles_are_not_sent_and_come_back_to_their_o
             self.jobs.append(job)
             return super().submit(job)
 
-        def result(self, handle: int) -> Update:
+        def result(self, handle: int) -> Update | Failure:
             job = self.waiting[handle]
             update = super().result(handle)
+            assert isinstance(update, Update)
             self.trained[job.vehicle, job.round] = head_of(update.adapter)
             return update
 

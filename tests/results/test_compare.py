@@ -23,7 +23,7 @@ MakeRun = Callable[..., Run]
 
 @pytest.fixture
 def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
-    """A run whose every metric is known: three evaluations of task "signs", four jobs, two ledger entries."""
+    """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries."""
 
     def make(policy_name: str, seed: int, accuracy: float = 0.5, energy_j: float = 30.0, **changed: Any) -> Run:
         base = replace(
@@ -49,6 +49,7 @@ def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
                 ("delivered", 14.0),
                 ("delivered_early", 12.0),
                 ("lost_uplink", 99.0),
+                ("failed", 88.0),
                 ("in_flight", 50.0),
             ):
                 add("jobs", **row_of["jobs"] | {"status": status, "start_s": 10.0, "end_s": end_s})
@@ -82,6 +83,7 @@ def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
         "wasted_share": 0.2,
         "delivered_jobs": 2.0,
         "lost_jobs": 1.0,
+        "failed_jobs": 1.0,
         "latency_s": 3.0,
         "energy_per_update_j": 15.0,
         "overrun_j": 1.5,
@@ -112,6 +114,7 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
         "wasted_share": None,
         "delivered_jobs": 0.0,
         "lost_jobs": 0.0,
+        "failed_jobs": 0.0,
         "latency_s": None,
         "energy_per_update_j": None,
         "overrun_j": 0.0,

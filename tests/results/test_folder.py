@@ -145,8 +145,8 @@ def test_a_table_of_other_columns_is_refused_even_if_the_manifest_vouches_for_it
     [
         ("{", r"manifest\.json: not valid JSON"),
         ("[]", "not a manifest"),
-        ('{"format": 99}', "format version 99, this iovsim reads 2"),
-        ('{"format": 2}', "damaged manifest"),
+        ('{"format": 99}', "format version 99, this iovsim reads 3"),
+        ('{"format": 3}', "damaged manifest"),
     ],
 )
 def test_damaged_manifests_are_named(content: str, message: str, tmp_path: Path) -> None:
