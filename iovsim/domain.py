@@ -130,6 +130,7 @@ class Architecture:
 
     name: str
     forward_flops: float  # one sample, frozen base
+    backward_flops: float  # gradients of the activations, one sample: from the end down to the lowest adapted block
     tokens: int
     widths: tuple[tuple[int, int], ...]
     base_parameters: int

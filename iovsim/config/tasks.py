@@ -101,12 +101,16 @@ DataSection = Annotated[BuiltinData | NpzData | FolderData | TsvData | DatasetDa
 
 
 class LoraSection(Model):
-    """The rule by which adapters of all ranks are made: scale alpha / r ("lora") or alpha / sqrt(r) ("rslora")."""
+    """The rule by which adapters of all ranks are made: scale alpha / r ("lora") or alpha / sqrt(r) ("rslora").
+
+    `targets` are the roles of the adapted layers, in the last `top_blocks` transformer blocks or, left out, in all.
+    """
 
     alpha: Positive = 16.0
     scaling: Literal["lora", "rslora"] = "lora"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: tuple[str, ...] = Field(default=("query", "value"), min_length=1)
+    top_blocks: Count | None = None
 
     @field_validator("targets")
     @classmethod

@@ -50,18 +50,22 @@ def forward_flops(architecture: Architecture, rank: int, samples: int) -> float:
 
 
 def train_flops(architecture: Architecture, rank: int, samples: int, tuning: Tuning = Tuning.LORA) -> float:
-    """FLOPs of training on `samples` samples (counted once an epoch), with LoRA samples (2 F_base + 3 F_lora(rank)).
+    """FLOPs of training on `samples` samples (counted once an epoch), with LoRA samples (F + F_above + 3 F_lora(rank)).
 
+    F is the frozen base's forward pass, F_above its part from the lowest adapted block on, F_lora the adapters' (ours).
     A backward pass costs one forward pass for the gradients of the activations and one more for those of the weights.
-    The frozen base needs only the first, the adapters both: 2 and 3. Full training needs 3 F_base; a head alone needs
-    the features, F_base, worked out anew in every epoch. So rank hardly changes the computing (15 MFLOP a rank beside
-    35 GFLOP forward for ViT-B/16); it changes bits and memory. The head (under 0.03 % of the base for all of
-    `ARCHITECTURES`) and the optimiser's step are left out.
+    Adapters need both; the frozen base needs the first alone, and only down to the lowest adapted block, since below it
+    no gradient is asked for. Where every block is adapted that is 2 F + 3 F_lora, the embedding counted with them. The
+    vehicle is not taken to keep what the frozen blocks below give from epoch to epoch: F is charged in every one.
+
+    Full training needs 3 F; a head alone needs the features, F, worked out anew in every epoch too. So rank hardly
+    changes the computing (15 MFLOP a rank beside 35 GFLOP forward for ViT-B/16); it changes bits and memory. The head
+    (under 0.03 % of the base for all of `ARCHITECTURES`) and the optimiser's step are left out.
     """
     base = architecture.forward_flops
     match tuning:
         case Tuning.LORA:
-            return samples * (2.0 * base + 3.0 * lora_flops(architecture, rank))
+            return samples * (base + architecture.backward_flops + 3.0 * lora_flops(architecture, rank))
         case Tuning.HEAD:
             return samples * base
         case Tuning.FULL:

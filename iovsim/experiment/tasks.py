@@ -30,11 +30,12 @@ def build_backbones(scenario: Scenario) -> dict[str, Backbone]:
 def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: Backbone) -> Task:
     """The task as the engine knows it.
 
-    Raises `ScenarioError` for an unknown architecture to charge, `TrainingError` for layers that the backbone has not.
+    Raises `ScenarioError` for an architecture to charge that is unknown or has too few blocks, `TrainingError` for
+    layers or blocks that the backbone has not.
     """
-    lora, training = section.lora, section.training
+    rule, training = _rule(section), section.training
     where = f"{scenario.name}: task {section.name!r}"
-    adapted = layers(backbone.trunk, lora.targets, f"{where}, key 'lora.targets'")
+    adapted = layers(backbone.trunk, rule.targets, f"{where}, lora", rule.top_blocks)
     narrowest = min(min(layer.in_features, layer.out_features) for layer in adapted.values())
     if max(section.ranks) > narrowest:
         raise ScenarioError(
@@ -50,7 +51,7 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
         task=section.name,
         classes=classes,
         ranks=section.ranks,
-        lora=_rule(section),
+        lora=rule,
         recipe=Recipe(
             learning_rate=training.rates["lora"],
             batch_size=training.batch_size,
@@ -85,21 +86,24 @@ def check_tuning(scenario: Scenario, tuning: Tuning) -> None:
 def _charged(scenario: Scenario, section: TaskSection, data: Data, backbone: Backbone) -> Architecture:
     """The architecture that is named, for texts as long as the backbone sees them, or the backbone's as measured."""
     rule, inputs, classes = _rule(section), data.train.inputs, len(data.train.classes)
+    where = f"{scenario.name}: task {section.name!r}, key 'charge_as'"
     if section.charge_as is None:
         return footprint(backbone, inputs, rule, classes)
     if section.charge_as not in ARCHITECTURES:
         raise ScenarioError(
-            f"{scenario.name}: task {section.name!r}, key 'charge_as': unknown architecture {section.charge_as!r}; "
-            f"{near_match(section.charge_as, ARCHITECTURES)}"
+            f"{where}: unknown architecture {section.charge_as!r}; {near_match(section.charge_as, ARCHITECTURES)}"
         )
-    named = with_head(with_lora(ARCHITECTURES[section.charge_as], rule), classes)
+    try:
+        named = with_head(with_lora(ARCHITECTURES[section.charge_as], rule), classes)
+    except ScenarioError as error:  # fewer blocks than the rule adapts
+        raise ScenarioError(f"{where}: {error}") from error
     pictures = isinstance(inputs, np.ndarray)
     return named if pictures else with_tokens(named, *usual_and_long_tokens(backbone, inputs))
 
 
 def _rule(section: TaskSection) -> LoraRule:
     lora = section.lora
-    return LoraRule(lora.alpha, Scaling(lora.scaling), lora.dropout, lora.targets)
+    return LoraRule(lora.alpha, Scaling(lora.scaling), lora.dropout, lora.targets, lora.top_blocks)
 
 
 def _backbone(scenario: Scenario, task: TaskSection) -> Backbone:

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from iovsim.domain import Architecture, IntArray, LoraRule
-from iovsim.learning.backbones.backbone import Backbone, layers
+from iovsim.learning.backbones.backbone import Backbone, layers, lowest_adapted
 from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.lora import peft_model
 
@@ -30,16 +30,18 @@ def footprint(backbone: Backbone, inputs: Pictures | Texts, rule: LoraRule, clas
 
     Measured in single precision, FLOPs on a usual sample of `inputs` and memory on a long one (see `usual_and_long`).
     FLOPs are torch's count of matrix products, convolutions and attention, 2 for a multiply-accumulate. Numbers of
-    tokens are means over the adapted layers, weighted by their parameters: layers need not see equally many.
-    Raises `TrainingError` where the backbone cannot take the inputs or has no layers of the rule's roles.
+    tokens are means over the adapted layers, weighted by their parameters: layers need not see equally many. The
+    backward pass is counted as the forward pass from the lowest adapted block on, or the whole where all are adapted.
+    Raises `TrainingError` where the backbone cannot take the inputs, or lacks layers of the rule's roles or blocks.
     """
     prepared = backbone.prepare(_looked_at(inputs))
     usual, long = (prepared.batch(np.array([row])) for row in usual_and_long(prepared.lengths))
-    adapted = list(layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, targets").values())
+    adapted = list(layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora", rule.top_blocks).values())
     widths = tuple((layer.in_features, layer.out_features) for layer in adapted)
     sizes = [inputs + outputs for inputs, outputs in widths]
-    rows, flops = _rows_and_flops(backbone.trunk, adapted, usual)
-    long_rows, _ = _rows_and_flops(backbone.trunk, adapted, long)
+    lowest = lowest_adapted(backbone.trunk, rule.top_blocks)
+    rows, flops, frozen_flops = _rows_and_flops(backbone.trunk, adapted, lowest, usual)
+    long_rows, _, _ = _rows_and_flops(backbone.trunk, adapted, lowest, long)
     trained = {name: p.detach().requires_grad_() for name, p in backbone.trunk.named_parameters()}
     with torch.random.fork_rng(devices=[]):  # of new adapters and their dropout
         model = peft_model(backbone, classes, rule, rank=1)
@@ -47,6 +49,7 @@ def footprint(backbone: Backbone, inputs: Pictures | Texts, rule: LoraRule, clas
     return Architecture(
         name=backbone.name,
         forward_flops=float(flops),
+        backward_flops=float(flops - frozen_flops),
         tokens=round(float(np.average(rows, weights=sizes))),
         long_tokens=round(float(np.average(long_rows, weights=sizes))),
         widths=widths,
@@ -81,10 +84,10 @@ def _looked_at(inputs: Pictures | Texts) -> Pictures | Texts:
 
 
 def _rows_and_flops(
-    trunk: nn.Module, adapted: Sequence[nn.Linear], sample: tuple[Tensor, ...]
-) -> tuple[list[int], int]:
-    """How many rows each layer multiplies for one sample, and the FLOPs of the whole forward pass."""
-    rows = [0] * len(adapted)
+    trunk: nn.Module, adapted: Sequence[nn.Linear], lowest: nn.Module, sample: tuple[Tensor, ...]
+) -> tuple[list[int], int, int]:
+    """How many rows each layer multiplies for one sample, and FLOPs: of the forward pass, and of it before `lowest`."""
+    rows, before = [0] * len(adapted), list[int]()
 
     def counter(place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def count(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -92,14 +95,16 @@ def _rows_and_flops(
 
         return count
 
+    flops = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED)
     hooks = [layer.register_forward_pre_hook(counter(place)) for place, layer in enumerate(adapted)]
+    hooks.append(lowest.register_forward_pre_hook(lambda *_: before.append(flops.get_total_flops())))
     try:
-        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as flops:
+        with torch.no_grad(), flops:
             trunk(*sample)
     finally:
         for hook in hooks:
             hook.remove()
-    return rows, flops.get_total_flops()
+    return rows, flops.get_total_flops(), before[0]
 
 
 def _kept_bits(forward: Callable[[], Tensor], model: nn.Module) -> float:

@@ -29,9 +29,9 @@ PREFIX = "base_model.model."
 def lora_config(backbone: Backbone, rule: LoraRule, rank: int) -> LoraConfig:
     """The rule at one rank for the layers of this backbone; the head is trained in full.
 
-    Raises `TrainingError` where the backbone has no layers of the rule's roles.
+    Raises `TrainingError` where the backbone has no layers of the rule's roles, or fewer blocks than the rule adapts.
     """
-    names = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora.targets")
+    names = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora", rule.top_blocks)
     return LoraConfig(
         r=rank,
         lora_alpha=rule.alpha,  # type: ignore[arg-type]  # PEFT names it an int, but only divides it
@@ -53,7 +53,8 @@ def initial(
     tensors: dict[str, Float32Array] = {}
     match tuning:
         case Tuning.LORA:
-            for name, layer in layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora.targets").items():
+            adapted = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora", rule.top_blocks)
+            for name, layer in adapted.items():
                 key = f"{PREFIX}trunk.{name}"
                 rng = stream(seed, "lora", task, key)
                 tensors[f"{key}.lora_A.weight"] = draw_a(rank, layer.in_features, rng)
@@ -113,7 +114,7 @@ def taken_from(model: nn.Module, like: Adapter) -> Adapter:
         )
     else:
         state = {f"{PREFIX}{name}": p for name, p in model.named_parameters() if p.requires_grad}
-    tensors = {name: tensor.detach().float().numpy().copy() for name, tensor in state.items()}
+    tensors = {name: tensor.detach().numpy().copy() for name, tensor in state.items()}
     return Adapter(like.rank, like.alpha, tensors, like.scaling, like.tuning)
 
 

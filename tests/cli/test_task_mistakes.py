@@ -35,6 +35,11 @@ SENTENCES = 'data = { kind = "tsv", path = "reviews.tsv" }'
         ),
         (TASK, f'{TASK}\nbackbone = {{ kind = "folder", path = "model" }}', "model: no config.json in it"),
         (TASK, f'{TASK}\nlora = {{ targets = ["querry"] }}', "no layer has the role 'querry'; did you mean 'query'?"),
+        (
+            TASK,
+            f"{TASK}\nlora = {{ top_blocks = 7 }}",
+            "task 'signs', lora, key 'top_blocks': found 7, but the model has 6 transformer blocks; set 1 to 6, or",
+        ),
         (TASK, f"{TASK}\nlora = {{ alpa = 8 }}", "unknown key 'tasks[0].lora.alpa'; did you mean 'alpha'?"),
         (TASK, f'{TASK}\nsensor = "camera"', "task 'signs' needs the sensor 'camera'; add [sensors]"),
         (TASK, f'{TASK}\nbackbone = "minilm"', "backbone minilm: it reads sentences, found pictures"),

@@ -75,6 +75,16 @@ WRONG = [
     ('name = "small"', 'name = "a/b"', r"key 'name': found 'a/b'; String should match pattern"),
     ("round_energy_j = 100.0", "", r"the key 'tasks\[0\].round_energy_j' is missing"),
     ("round_energy_j = 100.0", "round_energy_j = 100.0\nranks = [8, 4]", r"ranks must ascend"),
+    *(
+        ("round_energy_j = 100.0", f"round_energy_j = 100.0\nlora = {{ top_blocks = {found} }}", message)
+        for found, message in (
+            ("0", r"key 'tasks\[0\].lora.top_blocks': found 0; Input should be greater than or equal to 1"),
+            ("-2", r"key 'tasks\[0\].lora.top_blocks': found -2; Input should be greater than or equal to 1"),
+            ("1.5", r"key 'tasks\[0\].lora.top_blocks': found 1.5; Input should be a valid integer"),
+            ('"all"', r"key 'tasks\[0\].lora.top_blocks': found 'all'; Input should be a valid integer"),
+            ("true", r"key 'tasks\[0\].lora.top_blocks': found True; Input should be a valid integer"),
+        )
+    ),
     ('placement = "junctions"', 'placement = "sites"', r"placement 'sites' needs at least one"),
     (
         'placement = "junctions"',
@@ -85,7 +95,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[m[:40] for _, _, m in WRONG])
+@pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[m[:60] for _, _, m in WRONG])
 def test_a_wrong_file_is_told_where_and_what(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     with pytest.raises(ScenarioError, match=message) as caught:

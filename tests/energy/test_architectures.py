@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from iovsim.domain import ROLES, LoraRule
-from iovsim.energy import ARCHITECTURES, lora_parameters, update_bits, with_head, with_lora, with_tokens
+from iovsim.energy import ARCHITECTURES, ENCODERS, lora_parameters, update_bits, with_head, with_lora, with_tokens
 from iovsim.errors import ScenarioError
 
 
-def on(*roles: str, dropout: float = 0.0) -> LoraRule:
-    return LoraRule(alpha=1.0, dropout=dropout, targets=roles)
+def on(*roles: str, dropout: float = 0.0, top_blocks: int | None = None) -> LoraRule:
+    return LoraRule(alpha=1.0, dropout=dropout, targets=roles, top_blocks=top_blocks)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,38 @@ def test_adapters_that_drop_out_keep_an_input_and_a_mask_each(roles: tuple[str, 
         assert with_lora(model, on(*roles, dropout=dropout)).activation_bits == bare + 32 * 12 * 197 * kept
 
 
+@pytest.mark.parametrize("top", [1, 2, 11])
+def test_top_blocks_of_vit_by_hand(top: int) -> None:
+    model = ARCHITECTURES["vit-base-patch16-224"]
+    found = with_lora(model, on("query", "mlp_in", top_blocks=top))
+    layer = 4 * 197 * 768**2 + 2 * 197**2 * 768 + 8 * 197 * 768**2
+    assert found.backward_flops == 2 * top * layer  # what cuts the picture into patches lies below
+    assert found.widths == ((768, 768), (768, 3072)) * top
+    assert found.activation_bits == 32 * top * (8 * 197 * 768 + 12 * 197 + 197 * 3072)
+    everywhere = with_lora(model, on("query", "mlp_in"))
+    assert replace(found, widths=everywhere.widths, activation_bits=0.0, backward_flops=0.0) == replace(
+        everywhere, activation_bits=0.0, backward_flops=0.0
+    )
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_blocks_are_as_many_as_there_are(name: str) -> None:
+    model, depth = ARCHITECTURES[name], ENCODERS[name].depth
+    rule = on("key", "mlp_out", dropout=0.1)
+    assert with_lora(model, replace(rule, top_blocks=depth)) == with_lora(model, rule)
+    assert with_lora(model, rule).backward_flops == model.forward_flops
+    costs = [with_lora(model, replace(rule, top_blocks=top)) for top in range(1, depth + 1)]
+    for fewer, more in pairwise(costs):
+        assert fewer.backward_flops < more.backward_flops
+        assert fewer.activation_bits < more.activation_bits
+
+
+def test_the_pooler_lies_above_all_blocks() -> None:
+    layer = 4 * 128 * 768**2 + 2 * 128**2 * 768 + 8 * 128 * 768**2
+    found = with_lora(ARCHITECTURES["bert-base-uncased"], on("value", top_blocks=3))
+    assert found.backward_flops == 2 * (3 * layer + 768**2)
+
+
 def test_dropout_changes_nothing_of_full_training() -> None:
     model = ARCHITECTURES["bert-base-uncased"]
     dropping = with_lora(model, on("query", "value", dropout=0.1))
@@ -132,11 +165,14 @@ def test_texts_are_charged_at_their_own_length() -> None:
     assert again.activation_bits == pytest.approx(model.activation_bits)
 
 
-def test_adapters_and_lengths_may_be_set_in_any_order() -> None:
-    model, rule = ARCHITECTURES["minilm-l6-h384"], on("key", "mlp_out", dropout=0.1)
+@pytest.mark.parametrize("top", [None, 1, 4])
+def test_adapters_and_lengths_may_be_set_in_any_order(top: int | None) -> None:
+    model, rule = ARCHITECTURES["minilm-l6-h384"], on("key", "mlp_out", dropout=0.1, top_blocks=top)
     one, other = with_lora(with_tokens(model, 30, 50), rule), with_tokens(with_lora(model, rule), 30, 50)
     assert one.activation_bits == pytest.approx(other.activation_bits)
-    assert replace(one, activation_bits=0.0) == replace(other, activation_bits=0.0)
+    assert one.backward_flops == pytest.approx(other.backward_flops)
+    neither = [replace(model, activation_bits=0.0, backward_flops=0.0) for model in (one, other)]
+    assert neither[0] == neither[1]
 
 
 @pytest.mark.parametrize("name", ["vit-base-patch16-224", "vit-tiny-patch16-224", "roadvit"])
@@ -161,6 +197,12 @@ def test_unknown_targets_and_models() -> None:
         with_lora(model, on("queri"))
     with pytest.raises(ScenarioError, match="targets: empty"):
         with_lora(model, on())
+    for top in (0, -1, 7):
+        with pytest.raises(
+            ScenarioError,
+            match=f"top_blocks: found {top}, but roadvit has 6 transformer blocks; set 1 to 6, or charge a deeper",
+        ):
+            with_lora(model, on("query", top_blocks=top))
     with pytest.raises(ScenarioError, match=r"'roadvitt': no formula is known.*did you mean 'roadvit'"):
         with_lora(replace(model, name="roadvitt"), on("query"))
     with pytest.raises(ScenarioError, match="no formula is known"):

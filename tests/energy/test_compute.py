@@ -65,6 +65,16 @@ def test_training_costs_two_forward_passes_of_the_base_and_three_of_the_adapter(
     assert forward_flops(VIT, 8, 5) == 5 * (VIT.forward_flops + lora_flops(VIT, 8))
 
 
+def test_no_gradient_goes_below_the_lowest_adapted_block() -> None:
+    top = with_lora(VIT, LoraRule(alpha=8.0, top_blocks=3))
+    block = 2 * (4 * 197 * 768**2 + 2 * 197**2 * 768 + 8 * 197 * 768**2)
+    adapters = 2 * 197 * 8 * 1536 * 2 * 3
+    assert train_flops(top, 8, 5) == 5 * (VIT.forward_flops + 3 * block + 3 * adapters)
+    assert forward_flops(top, 8, 5) == 5 * (VIT.forward_flops + adapters)
+    for tuning in (Tuning.HEAD, Tuning.FULL):
+        assert train_flops(top, 0, 5, tuning) == train_flops(VIT, 0, 5, tuning)
+
+
 def test_rank_hardly_changes_the_computing_but_scales_the_bits() -> None:
     assert train_flops(VIT, 32, 1) / train_flops(VIT, 4, 1) < 1.02
     without_head = replace(VIT, head_parameters=0)
@@ -192,6 +202,17 @@ def test_where_memory_binds_the_rank() -> None:
     assert feasible_ranks(task(VIT, 16, ranks), TIERS["telematics"]) == ()
     everywhere = with_lora(VIT, LoraRule(alpha=8.0, targets=("query", "value", "mlp_in", "mlp_out")))
     assert feasible_ranks(task(everywhere, 9, ranks), TIERS["telematics"]) == (8, 64)
+
+
+def test_fewer_blocks_need_less_memory() -> None:
+    ranks = (8, 64, 256)
+    top = with_lora(VIT, LoraRule(alpha=8.0, top_blocks=2))
+    without_samples = 32 * (VIT.base_parameters + 4 * (8 * 2 * 1536 * 2 + 7_690))
+    per_sample = 32 * (2 * (7 * 197 * 768 + 12 * 197 + 197 * 3072) + 197 * 8 * 4)
+    assert training_memory_bits(task(top, 16), 8) == without_samples + 16 * per_sample
+    assert update_bits(top, 8) == 32 * (8 * 2 * 1536 * 2 + 7_690)
+    assert feasible_ranks(task(VIT, 64, ranks), TIERS["telematics"]) == ()
+    assert feasible_ranks(task(top, 64, ranks), TIERS["telematics"]) == ranks
 
 
 def test_tiers_rise_in_speed_power_and_memory() -> None:

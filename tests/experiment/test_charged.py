@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from iovsim.config import scenario_from
 from iovsim.domain import Architecture, LoraRule
 from iovsim.energy import ARCHITECTURES, with_lora
+from iovsim.errors import ScenarioError, TrainingError
 from iovsim.experiment.tasks import build_task
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.readers import TokenInputs
@@ -35,11 +37,27 @@ class Mixer(nn.Module):
         return read
 
 
+class Mixers(nn.Module):
+    """A trunk of blocks, each of them a mixer."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Mixer() for _ in range(depth))
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        read: torch.Tensor = sum(block(tokens, mask) for block in self.blocks)
+        return read
+
+
 def in_words(inputs: Pictures | Texts) -> TokenInputs:
     """A token for each word and two more."""
     assert not isinstance(inputs, np.ndarray)
     lengths = np.array([len(text.split()) + 2 for (text,) in inputs])
     return TokenInputs(np.ones((len(inputs), lengths.max()), dtype=np.int64), None, lengths)
+
+
+def deep(depth: int) -> Backbone:
+    return Backbone("deep", Mixers(depth).requires_grad_(False), 32, "", in_words)
 
 
 WORDS = Backbone("words", Mixer().requires_grad_(False), 32, "", in_words)
@@ -98,3 +116,37 @@ def test_dropout_is_charged_in_memory(charge_as: str | None) -> None:
     if charge_as:
         due = with_lora(VIT, LoraRule(alpha=1.0, dropout=0.1))
         assert dropping.activation_bits == due.activation_bits
+
+
+@pytest.mark.parametrize("charge_as", [None, "vit-base-patch16-224", "roadvit"])
+def test_the_top_blocks_alone_are_charged(charge_as: str | None) -> None:
+    pictures: Pictures = np.zeros((4, 32, 32, 3), dtype=np.uint8)
+    costs = [charged(roadvit(), pictures, charge_as=charge_as, lora={"top_blocks": top}) for top in (1, 2, 6)]
+    assert [len(found.widths) for found in costs] == [2, 4, 12]
+    for fewer, more in pairwise(costs):
+        assert fewer.backward_flops < more.backward_flops
+        assert fewer.activation_bits < more.activation_bits
+        assert fewer.forward_flops == more.forward_flops
+        assert fewer.full_activation_bits == more.full_activation_bits
+
+
+def test_texts_of_the_tasks_own_length_pass_through_the_top_blocks() -> None:
+    sentences = charged(deep(4), SENTENCES, charge_as="bert-base-uncased", lora={"top_blocks": 2})
+    layer = 4 * 15 * 768**2 + 2 * 15**2 * 768 + 8 * 15 * 768**2
+    assert sentences.backward_flops == pytest.approx(2 * (768**2 + 2 * layer), rel=1e-12)
+    assert sentences.activation_bits == pytest.approx(50 / 128 / 6 * BERT.activation_bits)
+
+
+def test_more_blocks_than_the_backbone_or_the_charged_model_has() -> None:
+    pictures: Pictures = np.zeros((4, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(
+        TrainingError,
+        match="any: task 't', lora, key 'top_blocks': found 7, but the model has 6 transformer blocks; set 1 to 6, or",
+    ):
+        charged(roadvit(), pictures, charge_as=VIT.name, lora={"top_blocks": 7})
+    with pytest.raises(
+        ScenarioError,
+        match="any: task 't', key 'charge_as': top_blocks: found 8, but minilm-l6-h384 has 6 transformer blocks; set 1 "
+        "to 6, or charge a deeper model",
+    ):
+        charged(deep(8), SENTENCES, charge_as="minilm-l6-h384", lora={"top_blocks": 8})

@@ -63,6 +63,7 @@ def test_the_hash_ignores_what_says_nothing_about_the_world(built: BuiltWorld, s
         {"tasks": [SMALL["tasks"][0] | {"shards": {"samples": 20, "label_alpha": 5.0}}]},
         {"tasks": [SMALL["tasks"][0] | {"shards": {"samples": 20, "label_alpha": 0.5, "arrival_per_s": 0.5}}]},
         {"tasks": [SMALL["tasks"][0] | {"lora": {"dropout": 0.1}}]},
+        {"tasks": [SMALL["tasks"][0] | {"lora": {"top_blocks": 2}}]},
         {"tasks": [SMALL["tasks"][0] | {"head": "local"}]},
         {"evaluation": {"validation_share": 0.2}},
         {"tasks": [SMALL["tasks"][0] | {"round_energy_j": 201.0}]},

@@ -15,6 +15,7 @@ from iovsim.learning.trainer import LearningTask, PeftTrainer
 CHARGED = Architecture(
     name="tiny",
     forward_flops=1e6,
+    backward_flops=1e6,
     tokens=17,
     long_tokens=17,
     widths=((128, 128),),

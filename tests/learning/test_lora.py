@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from iovsim.domain import Adapter, LoraRule, Scaling, Tuning
+from iovsim.domain import ROLES, Adapter, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
@@ -120,6 +121,33 @@ def test_peft_reads_a_saved_folder_and_gives_the_same_answers(
     read = PeftModel.from_pretrained(classifier(backbone, 5), tmp_path / "out" / "adapter")
     # Not bit for bit: PEFT leaves loaded tensors where the file lay in memory, and products depend on alignment.
     assert torch.allclose(_answers(read.eval()), _answers(lora.merged(backbone, 5, adapter)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("top", "targets"), [(1, ("query", "value")), (2, ("mlp_in",)), (5, ROLES), (6, ("key",))])
+def test_only_the_top_blocks_are_adapted_by_peft_too(
+    tmp_path: Path, backbone: Backbone, top: int, targets: tuple[str, ...]
+) -> None:
+    rule = LoraRule(16.0, targets=targets, top_blocks=top)
+    adapter = _trained(backbone, 4, rule)
+    adapted = adapted_layers(adapter)
+    assert len(adapted) == top * len(targets)
+    assert {layer.split(".")[4] for layer in adapted} == {str(block) for block in range(6 - top, 6)}
+    save_adapter(adapter, backbone, rule, tmp_path / "adapter")
+    kept = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert sorted(kept["target_modules"]) == sorted(layer.removeprefix(lora.PREFIX) for layer in adapted)
+    read = PeftModel.from_pretrained(classifier(backbone, 5), tmp_path / "adapter").eval()
+    made = {name.removesuffix(".lora_A") for name, _ in read.named_modules() if name.endswith(".lora_A")}
+    assert made == set(adapted)
+    assert torch.allclose(_answers(read), _answers(lora.merged(backbone, 5, adapter)), atol=1e-4)
+
+
+def test_more_blocks_than_there_are(backbone: Backbone) -> None:
+    rule = replace(RULE, top_blocks=7)
+    for make in (lora.lora_config, lambda b, r, rank: lora.initial(b, "signs", 5, r, rank, seed=1)):
+        with pytest.raises(
+            TrainingError, match="backbone roadvit, lora, key 'top_blocks': found 7, but the model has 6"
+        ):
+            make(backbone, rule, 4)
 
 
 @pytest.mark.parametrize("tuning", [Tuning.HEAD, Tuning.FULL])

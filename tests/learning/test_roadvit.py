@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from iovsim.domain import ROLES
 from iovsim.errors import TrainingError
-from iovsim.learning.backbones.backbone import classifier, head_tensors, layers
+from iovsim.learning.backbones.backbone import blocks_of, classifier, head_tensors, layers
 from iovsim.learning.backbones.roadvit import DEPTH, TOKENS, WEIGHTS, Attention, roadvit, to_input, trained, untrained
 from iovsim.rng import stream
 
@@ -92,8 +94,30 @@ def test_layers_are_found_by_role_first_block_first() -> None:
     wide = layers(roadvit().trunk, ("mlp_in", "mlp_out", "output", "key"), "here")
     assert len(wide) == 4 * DEPTH
     assert [wide[f"blocks.0.mlp.{k}"].out_features for k in (0, 2)] == [512, 128]
-    with pytest.raises(TrainingError, match="here: no layer has the role 'qeury'; did you mean 'query'"):
+    with pytest.raises(TrainingError, match="here, key 'targets': no layer has the role 'qeury'; did you mean 'query'"):
         layers(roadvit().trunk, ("qeury",), "here")
+
+
+def test_blocks_are_counted_from_the_last() -> None:
+    trunk = roadvit().trunk
+    assert blocks_of(trunk) == [f"blocks.{k}" for k in range(DEPTH)]
+    assert list(layers(trunk, ("mlp_in", "query"), "here", 1)) == ["blocks.5.attention.query", "blocks.5.mlp.0"]
+    assert len(layers(trunk, ("mlp_in", "query"), "here", 4)) == 8
+    assert layers(trunk, ROLES, "here", DEPTH) == layers(trunk, ROLES, "here")
+    with pytest.raises(TrainingError, match=r"here, key 'top_blocks': found 7, but the model has 6 .* set 1 to 6, or"):
+        layers(trunk, ("query",), "here", 7)
+
+
+def test_blocks_of_which_there_are_ten_and_more() -> None:
+    trunk = nn.ModuleDict({"blocks": nn.ModuleList(nn.ModuleDict({"query": nn.Linear(2, 2)}) for _ in range(12))})
+    assert list(layers(trunk, ["query"], "here", 11)) == [f"blocks.{k}.query" for k in range(1, 12)]
+
+
+def test_a_trunk_without_blocks() -> None:
+    trunk = nn.ModuleDict({"query": nn.Linear(2, 2)})
+    assert blocks_of(trunk) == []
+    with pytest.raises(TrainingError, match="found 1, but the model has 0 transformer blocks; leave it out"):
+        layers(trunk, ["query"], "here", 1)
 
 
 def test_sentences_are_refused() -> None:

@@ -30,6 +30,9 @@ LAYER_NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
 )
 """Role of a linear layer (`ROLES`) -> its module's name in RoadViT, ViT, Swin, BERT, RoBERTa and DistilBERT."""
 
+IN_A_BLOCK = re.compile(r"(.*\.\d+)\.")
+"""The name of what lies in an element of a list; the innermost list counts."""
+
 
 class Inputs(Protocol):
     """A set of samples made ready for one trunk."""
@@ -61,7 +64,7 @@ class Classifier(nn.Module):
     def __init__(self, trunk: nn.Module, width: int, classes: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, classes, dtype=next(trunk.parameters()).dtype)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits (n, classes)."""
@@ -75,21 +78,52 @@ def classifier(backbone: Backbone, classes: int) -> Classifier:
     return Classifier(copy.deepcopy(backbone.trunk, shared), backbone.width, classes).eval()
 
 
-def layers(trunk: nn.Module, targets: Sequence[str], where: str) -> dict[str, nn.Linear]:
-    """The trunk's linear layers of the given roles, by name, first block first.
+def layers(trunk: nn.Module, targets: Sequence[str], where: str, top_blocks: int | None = None) -> dict[str, nn.Linear]:
+    """The trunk's linear layers of the given roles, by name, of the last `top_blocks` blocks or of all, in order.
 
-    Raises `TrainingError`, naming `where`, for an unknown role or one that the trunk has no layer of.
+    Raises `TrainingError`, naming `where`, for an unknown role or one that the trunk has no layer of, and for more
+    blocks than it has or none.
     """
     found: dict[str, nn.Linear] = {}
     linear = {name: module for name, module in trunk.named_modules() if isinstance(module, nn.Linear)}
     for role in targets:
         if role not in ROLES:
-            raise TrainingError(f"{where}: no layer has the role {role!r}; {near_match(role, ROLES)}")
+            raise TrainingError(f"{where}, key 'targets': no layer has the role {role!r}; {near_match(role, ROLES)}")
         of_role = {name: module for name, module in linear.items() if LAYER_NAMES[role].search(name)}
         if not of_role:
-            raise TrainingError(f"{where}: the model has no layer of role {role!r}; its layers are {sorted(linear)}.")
+            raise TrainingError(
+                f"{where}, key 'targets': the model has no layer of role {role!r}; its layers are {sorted(linear)}."
+            )
         found |= of_role
+    if top_blocks is not None:
+        top = tuple(f"{block}." for block in _last(blocks_of(trunk), top_blocks, where))
+        found = {name: module for name, module in found.items() if name.startswith(top)}
     return {name: module for name, module in linear.items() if name in found}
+
+
+def blocks_of(trunk: nn.Module) -> list[str]:
+    """The names of the trunk's transformer blocks, first to last; none where it has no list of them.
+
+    A block is the element of a list that holds one query layer; a Swin's are counted through all its stages.
+    """
+    names = [name for name, module in trunk.named_modules() if isinstance(module, nn.Linear)]
+    found = (IN_A_BLOCK.match(name) for name in names if LAYER_NAMES["query"].search(name))
+    return [match.group(1) for match in found if match]
+
+
+def lowest_adapted(trunk: nn.Module, top_blocks: int | None) -> nn.Module:
+    """Where the backward pass ends: the first of the last `top_blocks` blocks, or the trunk where that is all."""
+    blocks = blocks_of(trunk)
+    return trunk if top_blocks is None or top_blocks == len(blocks) else trunk.get_submodule(blocks[-top_blocks])
+
+
+def _last(blocks: Sequence[str], count: int, where: str) -> Sequence[str]:
+    if not 1 <= count <= len(blocks):
+        allowed = f"set 1 to {len(blocks)}, or leave it out to adapt all" if blocks else "leave it out"
+        raise TrainingError(
+            f"{where}, key 'top_blocks': found {count}, but the model has {len(blocks)} transformer blocks; {allowed}."
+        )
+    return blocks[-count:]
 
 
 def head_tensors(width: int, classes: int, seed: int) -> dict[str, NDArray[np.float32]]:

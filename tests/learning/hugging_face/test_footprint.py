@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 from iovsim.domain import ROLES, Architecture, LoraRule
@@ -17,6 +20,7 @@ from iovsim.energy import (
     ENCODERS,
     Encoder,
     text_encoder,
+    train_flops,
     vision_transformer,
     with_head,
     with_lora,
@@ -29,6 +33,7 @@ from iovsim.learning.backbones.readers import PictureReader, TokenInputs
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.footprint import footprint, usual_and_long, usual_and_long_tokens
+from iovsim.learning.lora import peft_model
 
 Folder = Callable[[str], Path]
 USUAL = LoraRule(alpha=1.0)
@@ -130,6 +135,85 @@ def test_roadvit_saves_work_that_the_formula_charges() -> None:
     assert found.full_activation_bits == pytest.approx(due.full_activation_bits, rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("make", "inputs", "encoder"),
+    [(vit, PICTURE, replace(VIT_TI, depth=4)), (bert, TEXT, replace(MINILM, depth=4))],
+    ids=["ViT-Ti/16, four layers", "MiniLM-L6-H384, four layers"],
+)
+@pytest.mark.parametrize("rule", [USUAL, replace(EVERYWHERE, dropout=0.1)], ids=["usual", "all, dropout"])
+def test_each_block_from_the_lowest_adapted_up_costs_what_the_formula_says(
+    make: Callable[[Encoder], Backbone], inputs: Pictures | Texts, encoder: Encoder, rule: LoraRule
+) -> None:
+    one, three, whole = (footprint(make(encoder), inputs, replace(rule, top_blocks=top), 43) for top in (1, 3, None))
+    blocks = {count: replace(encoder, depth=count) for count in (1, 2, 3)}
+    for found, count in ((one, 1), (three, 3)):
+        assert found.forward_flops == whole.forward_flops
+        assert found.backward_flops == blocks[count].flops
+        assert found.widths == adapted_widths(blocks[count], rule.targets)
+        assert (found.base_parameters, found.full_activation_bits) == (
+            whole.base_parameters,
+            whole.full_activation_bits,
+        )
+        kept = kept_bits(blocks[count], rule.targets, dropout=rule.dropout > 0)
+        # the last norm of a ViT keeps its input, and the lowest block's dropout no masks of what has no gradient
+        assert abs(found.activation_bits - kept) < 1.1 * 32 * encoder.tokens * encoder.width * (
+            3 if rule.dropout else 1
+        )
+    assert whole.backward_flops == whole.forward_flops
+    two_blocks = kept_bits(blocks[2], rule.targets, dropout=rule.dropout > 0)
+    assert three.activation_bits - one.activation_bits == pytest.approx(two_blocks, rel=0.01)
+
+
+def test_the_top_blocks_of_roadvit_by_hand() -> None:
+    found = {top: footprint(roadvit(), PICTURE, replace(USUAL, top_blocks=top), 43) for top in (1, 2, 6, None)}
+    layer = 4 * 17 * 128**2 + 2 * 17**2 * 128 + 8 * 17 * 128**2
+    last = 2 * 17 * 128**2 + 2 * 128**2 + 2 * 17 * 128 + 8 * 128**2  # keys and values of 17 tokens, the rest of one
+    assert found[6] == found[None]
+    assert [found[top].backward_flops for top in (1, 2)] == [2 * last, 2 * (layer + last)]
+    assert found[6].backward_flops == found[6].forward_flops == found[1].forward_flops
+    assert [(model.tokens, len(model.widths)) for model in found.values()] == [(9, 2), (13, 4), (16, 12), (16, 12)]
+    # Of 17 tokens the first norm's result, keys and values; of the class token alone the softmax, the second norm's
+    # input and statistics and the MLP's middle; after the block the last norm's input and statistics and the head's
+    # input
+    in_the_last = 3 * 17 * 128 + 4 * 17 + (128 + 2) + 512 + (128 + 2) + 128
+    assert found[1].activation_bits == 32 * in_the_last
+    a_block = kept_bits(replace(ENCODERS["roadvit"], depth=1), USUAL.targets)
+    assert (found[6].activation_bits - found[2].activation_bits) / 4 == pytest.approx(a_block, rel=0.05)
+
+
+def attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    flops: int = sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
+    return flops
+
+
+def attention_backward_flops(result: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    flops: int = sdpa_backward_flop_count(result, query, key, value)  # type: ignore[no-untyped-call]
+    return flops
+
+
+FUSED_ON_A_CPU = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward_flops,
+}
+
+
+@pytest.mark.parametrize("top", [1, 3])
+@pytest.mark.parametrize("name", ["roadvit", "vit", "bert"])
+def test_torch_counts_the_flops_of_a_step_as_they_are_charged(name: str, top: int) -> None:
+    makers: dict[str, Callable[[], Backbone]] = {
+        "roadvit": roadvit,
+        "vit": lambda: vit(replace(VIT_TI, depth=4)),
+        "bert": lambda: bert(replace(MINILM, depth=4)),
+    }
+    backbone, inputs, rule = makers[name](), TEXT if name == "bert" else PICTURE, replace(USUAL, top_blocks=top)
+    model = peft_model(backbone, 5, rule, 8)
+    sample = backbone.prepare(inputs).batch(np.array([0]))
+    with FlopCounterMode(display=False, custom_mapping=FUSED_ON_A_CPU) as flops:
+        model(*sample).sum().backward()
+    # Fused attention works its weights out again; the lowest block's queries, keys and values pass nothing on
+    assert train_flops(footprint(backbone, inputs, rule, 5), 8, 1) == pytest.approx(flops.get_total_flops(), rel=0.06)
+
+
 def test_attention_is_counted_however_it_is_computed() -> None:
     for make, inputs in ((vit, PICTURE), (bert, TEXT)):
         encoder = Encoder(width=64, depth=2, heads=2, tokens=197 if make is vit else 128)
@@ -193,7 +277,9 @@ def test_measuring_leaves_no_trace(saved: Folder, sentences: Texts) -> None:
 
 
 def test_unknown_targets_and_inputs_of_another_kind() -> None:
-    with pytest.raises(TrainingError, match=r"backbone roadvit, targets: no layer has the role 'quer'; did you mean"):
+    with pytest.raises(
+        TrainingError, match=r"backbone roadvit, lora, key 'targets': no layer has the role 'quer'; did you mean"
+    ):
         footprint(roadvit(), PICTURE, LoraRule(alpha=1.0, targets=("quer",)), 2)
     with pytest.raises(TrainingError, match="it reads pictures, found sentences"):
         footprint(roadvit(), TEXT, USUAL, 2)

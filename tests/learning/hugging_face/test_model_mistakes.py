@@ -277,9 +277,9 @@ def test_too_few_tokens_for_any_text(family: str, least: int, saved: Folder) -> 
 
 def test_unknown_targets(saved: Folder) -> None:
     backbone = read(saved("bert"))
-    with pytest.raises(TrainingError, match="here: no layer has the role 'quary'; did you mean 'query'"):
+    with pytest.raises(TrainingError, match="here, key 'targets': no layer has the role 'quary'; did you mean 'query'"):
         layers(backbone.trunk, ["quary"], "here")
-    with pytest.raises(TrainingError, match=r"backbone bert, lora.targets: no layer has the role 'quary'"):
+    with pytest.raises(TrainingError, match=r"backbone bert, lora, key 'targets': no layer has the role 'quary'"):
         lora.lora_config(backbone, LoraRule(8.0, targets=("quary",)), 2)
 
 

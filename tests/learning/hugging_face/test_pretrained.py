@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from iovsim.domain import ROLES
 from iovsim.errors import TrainingError
 from iovsim.learning.backbones import model_files
-from iovsim.learning.backbones.backbone import LAYER_NAMES, Backbone, classifier, layers
+from iovsim.learning.backbones.backbone import LAYER_NAMES, Backbone, blocks_of, classifier, layers
 from iovsim.learning.backbones.model_files import Pooling
 from iovsim.learning.backbones.pretrained import from_folder, minilm
 from iovsim.learning.data.samples import Pictures, Texts
@@ -171,6 +171,36 @@ def test_every_role_has_its_names() -> None:
 def test_no_layer_has_two_roles(family: str, saved: Folder) -> None:
     trunk = tiny(saved(family)).trunk
     assert len(layers(trunk, list(ROLES), family)) == sum(len(layers(trunk, [role], family)) for role in ROLES)
+
+
+BLOCKS = {
+    "vit": ["model.layers.0", "model.layers.1"],
+    "deit": ["model.layers.0", "model.layers.1"],
+    "swin": ["model.encoder.layers.0.blocks.0", "model.encoder.layers.0.blocks.1", "model.encoder.layers.1.blocks.0"],
+    "bert": ["model.encoder.layer.0", "model.encoder.layer.1"],
+    "roberta": ["model.encoder.layer.0", "model.encoder.layer.1"],
+    "distilbert": ["model.transformer.layer.0", "model.transformer.layer.1"],
+}
+
+
+@pytest.mark.parametrize("family", BLOCKS)
+def test_blocks_are_counted_from_the_last(family: str, saved: Folder) -> None:
+    trunk = tiny(saved(family)).trunk
+    names = blocks_of(trunk)
+    assert names == BLOCKS[family]
+    everywhere = list(layers(trunk, ROLES, family))
+    assert list(layers(trunk, ROLES, family, len(names))) == everywhere
+    for top in range(1, len(names)):
+        found = list(layers(trunk, ROLES, family, top))
+        assert found == everywhere[-top * len(ROLES) :]
+        assert all(name.startswith(tuple(f"{block}." for block in names[-top:])) for name in found)
+    for top in (0, -1, len(names) + 1):
+        with pytest.raises(
+            TrainingError,
+            match=f"here, key 'top_blocks': found {top}, but the model has {len(names)} transformer blocks; set 1 to "
+            f"{len(names)}, or leave it out to adapt all",
+        ):
+            layers(trunk, ["query"], "here", top)
 
 
 def test_weights_are_held_once(saved: Folder) -> None:

@@ -30,6 +30,7 @@ def _task(rule: LoraRule) -> Task:
     charged = Architecture(
         name="any",
         forward_flops=1.0,
+        backward_flops=1.0,
         tokens=1,
         long_tokens=1,
         widths=((1, 1),),
