@@ -12,6 +12,9 @@ from iovsim.domain import Adapter, Float32Array, FloatArray, Head
 HEAD = "base_model.model.head."
 """How the keys of the head begin, in every backbone's adapters."""
 
+LARGEST_UPDATE = 1e30
+"""Bound of a layer's update (Frobenius norm) that aggregation at any rank keeps within float32, with room; ours."""
+
 
 def adapted_layers(adapter: Adapter) -> list[str]:
     """The adapted layers that an adapter holds, in its own order."""
@@ -37,6 +40,14 @@ def factors(adapter: Adapter, layer: str) -> tuple[FloatArray, FloatArray]:
     """A layer's update as two factors in float64, scale included in the left: (outputs, rank) and (rank, inputs)."""
     left = adapter.scale * adapter.tensors[f"{layer}.lora_B.weight"].astype(np.float64)
     return left, adapter.tensors[f"{layer}.lora_A.weight"].astype(np.float64)
+
+
+def is_finite(adapter: Adapter) -> bool:
+    """Whether all tensors are finite, and small enough that their products are too, whatever rank they are cut to."""
+    pairs = (factors(adapter, layer) for layer in adapted_layers(adapter))
+    return all(np.isfinite(array).all() for array in adapter.tensors.values()) and all(
+        np.linalg.norm(left) * np.linalg.norm(right) < LARGEST_UPDATE for left, right in pairs
+    )
 
 
 def has_learnt(adapter: Adapter) -> bool:

@@ -43,7 +43,8 @@ def metrics(logits: FloatArray, labels: IntArray) -> Metrics:
     """Quality of logits (n, classes) against labels (n,), n >= 1.
 
     Macro F1 is the plain mean of the F1 scores of the classes that occur among the labels or the answers (a class that
-    occurs in neither has no F1). The loss is the mean cross-entropy in nats.
+    occurs in neither has no F1). The loss is the mean cross-entropy in nats. Logits of a ruined adapter need not be
+    finite; loss and calibration error are then NaN.
     """
     answers = logits.argmax(axis=1)
     scores, seen = _f1(answers, labels, logits.shape[1])
@@ -98,7 +99,10 @@ def calibration_error(logits: FloatArray, labels: IntArray) -> float:
     """Expected calibration error (Guo et al., ICML 2017) of logits (n, classes), 15 bins of equal width.
 
     The mean over the samples of |accuracy - mean confidence| of their bin; confidence is the largest softmax value.
+    NaN where logits are not finite.
     """
+    if not np.isfinite(logits).all():
+        return float("nan")
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     confidence = 1.0 / shifted.sum(axis=1)
     right = logits.argmax(axis=1) == labels
@@ -108,6 +112,8 @@ def calibration_error(logits: FloatArray, labels: IntArray) -> float:
 
 
 def _losses(logits: FloatArray, labels: IntArray) -> FloatArray:
+    if not np.isfinite(logits).all():
+        return np.full(len(labels), np.nan)
     highest = logits.max(axis=1)
     normaliser = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     losses: FloatArray = normaliser - logits[np.arange(len(labels)), labels]

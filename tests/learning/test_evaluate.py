@@ -69,3 +69,13 @@ def test_features_do_not_depend_on_how_samples_are_asked_for() -> None:
     rows = np.array([4, 0, 5])
     alone = features(backbone.trunk, backbone.prepare(pictures[rows]), np.arange(3))
     assert np.allclose(alone, features(backbone.trunk, backbone.prepare(pictures), rows), atol=1e-5)
+
+
+@pytest.mark.parametrize("broken", [np.inf, -np.inf, np.nan])
+def test_logits_of_a_ruined_adapter_have_an_accuracy_and_no_loss(broken: float) -> None:
+    labels = np.array([0, 1, 1])
+    logits = np.eye(3)[labels]
+    logits[0, 2] = broken
+    found = evaluation(logits, Samples(np.zeros((3, 8, 8, 3), dtype=np.uint8), labels, ("a", "b", "c")))
+    assert found.overall.accuracy >= 2 / 3
+    assert np.isnan([found.overall.loss, found.overall.calibration_error, found.by_class["a"].loss]).all()
