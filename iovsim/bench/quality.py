@@ -15,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from iovsim.domain import LoraRule, Metrics, Recipe, Task, TrainJob, Tuning
+from iovsim.domain import Failure, LoraRule, Metrics, Recipe, Task, TrainJob, Tuning
 from iovsim.energy import ARCHITECTURES
-from iovsim.errors import ScenarioError
+from iovsim.errors import ScenarioError, TrainingError
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.roadvit import as_backbone, roadvit, untrained
 from iovsim.learning.data.builtin import generate
 from iovsim.learning.data.pictures import load_npz
 from iovsim.learning.data.samples import Data, Samples, split, take
+from iovsim.learning.prepared import LearningTask
 from iovsim.learning.pretraining.probe import linear_probe
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.trainer import PeftTrainer
 from iovsim.results.intervals import interval, rounded
 from iovsim.rng import seed_of, stream
 
@@ -100,8 +101,11 @@ def _run(
     start = trainer.initial("quality", RANK, seed_of(seed, "quality"), tuning)
     samples = np.arange(len(data.train), dtype=np.int64)
     job = TrainJob("quality", "", 0, "", start, samples, epochs, task.recipe, 0.0, seed_of(seed, "quality job"))
-    adapter = trainer.train(job).adapter
-    return trainer.evaluate("quality", adapter).overall, trainer.validate("quality", adapter).accuracy
+    update = trainer.train(job)
+    if isinstance(update, Failure):
+        raise TrainingError(update.message)
+    found = trainer.evaluate("quality", update.adapter).overall
+    return found, trainer.validate("quality", update.adapter).accuracy
 
 
 def _backbone(weights: str, seed: int) -> Backbone:

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from iovsim.config import Scenario, TaskSection
-from iovsim.domain import Metrics, TrainJob, Tuning
-from iovsim.errors import ScenarioError, near_match
+from iovsim.domain import Failure, Metrics, TrainJob, Tuning
+from iovsim.errors import ScenarioError, TrainingError, near_match
 from iovsim.experiment.data import load_data
 from iovsim.experiment.tasks import build_backbones, build_task, check_tuning
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
 from iovsim.rng import seed_of
 
 
@@ -68,7 +69,8 @@ def plan(
 def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
     """Two rows, before and after training: what was trained, for how long, and its figures on the held-out set.
 
-    One job with all samples and epochs, so the optimiser is begun once. Raises an `IovsimError` for wrong input.
+    One job with all samples and epochs, so the optimiser is begun once. Raises an `IovsimError` for wrong input, and
+    where training fails.
     """
     section = next(t for t in spec.scenario.tasks if t.name == spec.task)
     learning = learning_task(spec.scenario, section, cache)
@@ -77,9 +79,9 @@ def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
     pool, recipe = len(learning.data.train), learning.task.recipe
     job = TrainJob(
         task=spec.task,
-        vehicle="",
+        vehicle="centralised",
         round=0,
-        rsu="",
+        rsu="centralised",
         adapter=start,
         samples=np.arange(pool, dtype=np.int64),
         epochs=spec.epochs,
@@ -89,6 +91,8 @@ def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
     )
     steps = -(-pool // recipe.batch_size)
     update = trainer.result(trainer.submit(job))
+    if isinstance(update, Failure):
+        raise TrainingError(update.message)
     before = trainer.evaluate(spec.task, start).overall
     after = trainer.evaluate(spec.task, update.adapter).overall
     validation = trainer.validate(spec.task, update.adapter).accuracy

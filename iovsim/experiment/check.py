@@ -11,7 +11,8 @@ from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
 from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import build_backbones, build_task
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
 from iovsim.mobility import sumo
 from iovsim.mobility.roadmap import read_map
 from iovsim.mobility.trace import Trace

@@ -16,7 +16,8 @@ from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
 from iovsim.learning.adapter_files import save_adapter, save_heads
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
 
 

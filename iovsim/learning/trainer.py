@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,49 +14,29 @@ from torch.nn import functional
 from iovsim.domain import (
     Adapter,
     Evaluation,
+    Failure,
     FloatArray,
     Head,
     IntArray,
     Metrics,
     Recipe,
     Scaling,
-    Task,
     TrainJob,
     Tuning,
     Update,
 )
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
-from iovsim.learning.adapter import head_of
-from iovsim.learning.backbones.backbone import Backbone, Classifier, Inputs
-from iovsim.learning.data.samples import Data, Samples
+from iovsim.learning.adapter import head_of, is_finite
+from iovsim.learning.backbones.backbone import Classifier, Inputs
 from iovsim.learning.evaluate import evaluation, features, logits, mean_evaluation, mean_metrics, metrics
+from iovsim.learning.failures import diverged, no_memory, out_of_memory
 from iovsim.learning.order import batches
+from iovsim.learning.prepared import LearningTask, Prepared, check_job, prepare
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import seed_of, stream
 
 OPTIMISERS = ("adamw", "sgd")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LearningTask:
-    """A task, its backbone, the training pool that jobs and shards index, the held-out set and validation samples."""
-
-    task: Task
-    backbone: Backbone
-    data: Data
-    validation: Samples
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A task whose samples are made ready for its backbone."""
-
-    learning: LearningTask
-    pool: Inputs
-    test: Inputs
-    validation: Inputs
-    class_weights: torch.Tensor | None  # (classes,)
 
 
 class PeftTrainer:
@@ -68,52 +48,45 @@ class PeftTrainer:
         Sets torch to one thread: results of more threads may differ in the last bit.
         """
         use_one_thread()
-        self._tasks = {name: _prepared(name, learning) for name, learning in tasks.items()}
+        self._tasks = {name: prepare(name, learning) for name, learning in tasks.items()}
         self._models: dict[tuple[str, int, float, Scaling, Tuning, float], nn.Module] = {}
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
 
     def initial(self, task: str, rank: int, seed: int, tuning: Tuning = Tuning.LORA) -> Adapter:
         """The adapter that every policy starts from."""
-        known = self._task(task).learning
+        known = self.prepared(task).learning
         return lora.initial(known.backbone, task, known.task.classes, known.task.lora, rank, seed, tuning)
 
     def submit(self, job: TrainJob) -> int:
         """Keeps a job until `result` asks for it; raises `TrainingError` now where it can never be trained."""
-        pool = len(self._task(job.task).learning.data.train)
-        where = f"task {job.task!r}, vehicle {job.vehicle!r}"
-        if not len(job.samples) or job.samples.min() < 0 or job.samples.max() >= pool:
-            raise TrainingError(
-                f"{where}: samples must index the training pool of {pool}, and there must be at least one."
-            )
-        recipe = job.recipe
-        if job.epochs < 1 or recipe.batch_size < 1 or not recipe.learning_rate > 0:
-            raise TrainingError(
-                f"{where}: epochs = {job.epochs}, batch_size = {recipe.batch_size}, "
-                f"learning_rate = {recipe.learning_rate}; all must be positive."
-            )
+        check_job(job, len(self.prepared(job.task).learning.data.train))
         self._submitted += 1
         self._waiting[self._submitted] = job
         return self._submitted
 
-    def result(self, handle: int) -> Update:
+    def result(self, handle: int) -> Update | Failure:
         """Trains the job and forgets it; each handle is answered once."""
         job = self._waiting.pop(handle, None)
         if job is None:
             raise TrainingError(f"no job waits under handle {handle}; a result can be taken once.")
         return self.train(job)
 
-    def drop(self, handle: int) -> None:
-        """Forgets a job whose update is lost."""
-        self._waiting.pop(handle, None)
-
-    def train(self, job: TrainJob) -> Update:
+    def train(self, job: TrainJob) -> Update | Failure:
         """Trains `job.adapter` on the job's samples: cross-entropy, the recipe's optimiser begun anew.
 
         The order of the batches in epoch k is drawn from `stream(job.seed, "order", k)`, see `learning.order`.
-        Raises `TrainingError` where the loss stops being finite.
+        Where loss or weights stop being finite, or memory does not suffice, a `Failure` of this job alone.
         """
-        prepared = self._task(job.task)
+        try:
+            return self._trained(job)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return no_memory(job)
+
+    def _trained(self, job: TrainJob) -> Update | Failure:
+        prepared = self.prepared(job.task)
         lengths = prepared.pool.lengths[job.samples]
         losses: list[float] = []  # mean over the batches of each epoch
         with torch.random.fork_rng(devices=[]):
@@ -126,28 +99,22 @@ class PeftTrainer:
                 steps = [_step(model, prepared, batch, optimiser, job.recipe) for batch in order]
                 losses.append(math.fsum(steps) / len(steps))
                 if not math.isfinite(losses[-1]):
-                    raise TrainingError(
-                        f"task {job.task!r}, vehicle {job.vehicle!r}: the loss is {losses[-1]} in epoch {epoch} of "
-                        f"round {job.round}; lower learning_rate = {job.recipe.learning_rate}."
-                    )
+                    return diverged(job, f"the loss is {losses[-1]} in epoch {epoch}")
         adapter = lora.taken_from(model, job.adapter)
-        if not all(np.isfinite(array).all() for array in adapter.tensors.values()):
-            raise TrainingError(
-                f"task {job.task!r}, vehicle {job.vehicle!r}: weights are no longer finite after round {job.round}; "
-                f"lower learning_rate = {job.recipe.learning_rate}."
-            )
+        if not is_finite(adapter):
+            return diverged(job, "weights are no longer finite")
         return Update(adapter, len(job.samples), loss_before=losses[0], loss_after=losses[-1], fraction=1.0)
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
         """On the task's held-out set; with heads, the mean over them, features worked out once."""
-        prepared = self._task(task)
+        prepared = self.prepared(task)
         test = prepared.learning.data.test
         answers = self._logits(task, adapter, prepared.test, heads)
         return mean_evaluation([evaluation(logits, test) for logits in answers])
 
     def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
         """On the task's validation samples."""
-        prepared = self._task(task)
+        prepared = self.prepared(task)
         labels = prepared.learning.validation.labels
         return mean_metrics([metrics(a, labels) for a in self._logits(task, adapter, prepared.validation, heads)])
 
@@ -160,7 +127,7 @@ class PeftTrainer:
         empty = [k for k, shard in enumerate(shards) if not len(shard)]
         if empty:
             raise TrainingError(f"task {task!r}: evaluation set {empty[0]} is empty; raise the shards' test_fraction.")
-        prepared = self._task(task)
+        prepared = self.prepared(task)
         labels = prepared.learning.data.train.labels
         looked_at, back = np.unique(np.concatenate(shards), return_inverse=True)
         seen = features(self._merged(task, adapter).trunk, prepared.pool, looked_at)
@@ -175,14 +142,15 @@ class PeftTrainer:
         seen = features(self._merged(task, adapter).trunk, inputs, np.arange(len(inputs.lengths)))
         return (logits(seen, head) for head in heads or (head_of(adapter),))
 
-    def _task(self, name: str) -> _Prepared:
+    def prepared(self, name: str) -> Prepared:
+        """The task of this name, ready to train. Raises `TrainingError` for an unknown one."""
         if name not in self._tasks:
             raise TrainingError(f"task {name!r} is not known to the trainer; {near_match(name, self._tasks)}")
         return self._tasks[name]
 
     def _filled(self, task: str, adapter: Adapter, dropout: float) -> nn.Module:
         """The model of the adapter's rank (built once), holding the adapter."""
-        learning = self._task(task).learning
+        learning = self.prepared(task).learning
         key = (task, adapter.rank, adapter.alpha, adapter.scaling, adapter.tuning, dropout)
         if key not in self._models:
             self._models[key] = _model(learning, adapter, dropout)
@@ -191,7 +159,7 @@ class PeftTrainer:
 
     def _merged(self, task: str, adapter: Adapter) -> Classifier:
         """The model with the adapter in its weights, for evaluation."""
-        learning = self._task(task).learning
+        learning = self.prepared(task).learning
         return lora.merged(learning.backbone, learning.task.classes, adapter)
 
 
@@ -208,24 +176,14 @@ def optimiser_of(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.op
     raise TrainingError(f"optimiser {recipe.optimiser!r} does not exist; {near_match(recipe.optimiser, OPTIMISERS)}")
 
 
-def class_weights(labels: IntArray, classes: int) -> torch.Tensor:
-    """Weights (classes,) by inverse frequency among the labels, mean 1 over them; absent classes weigh 0."""
-    counts = np.bincount(labels, minlength=classes)
-    present = counts > 0
-    weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
-    return torch.from_numpy(weights.astype(np.float32))
-
-
 def _step(
-    model: nn.Module, prepared: _Prepared, batch: IntArray, optimiser: torch.optim.Optimizer, recipe: Recipe
+    model: nn.Module, prepared: Prepared, batch: IntArray, optimiser: torch.optim.Optimizer, recipe: Recipe
 ) -> float:
     """One step on the samples of `batch`; returns the loss before it."""
     labels = torch.from_numpy(prepared.learning.data.train.labels[batch])
     losses = functional.cross_entropy(model(*prepared.pool.batch(batch)), labels, reduction="none")
-    if prepared.class_weights is not None:
-        # Not torch's own weighted mean: it divides by the batch's weights, so a batch of one class is not weighted.
-        losses = losses * prepared.class_weights[labels]
-    loss = losses.mean()
+    # Not torch's own weighted mean: it divides by the batch's weights, so a batch of one class is not weighted.
+    loss = (losses * torch.from_numpy(prepared.class_weights)[labels]).mean()
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     if math.isfinite(recipe.clip_norm):
@@ -240,21 +198,3 @@ def _model(learning: LearningTask, adapter: Adapter, dropout: float) -> nn.Modul
         return lora.reference_model(learning.backbone, classes, adapter.tuning)
     rule = replace(learning.task.lora, alpha=adapter.alpha, scaling=adapter.scaling, dropout=dropout)
     return lora.peft_model(learning.backbone, classes, rule, adapter.rank)
-
-
-def _prepared(name: str, learning: LearningTask) -> _Prepared:
-    """The task's samples as its backbone takes them. Raises `TrainingError` where they do not fit task or backbone."""
-    found = len(learning.data.train.classes)
-    if found != learning.task.classes:
-        raise TrainingError(
-            f"task {name!r}: classes = {learning.task.classes}, but its data have {found} classes; "
-            f"set classes = {found} or choose other data."
-        )
-    balanced = learning.task.recipe.balanced
-    return _Prepared(
-        learning=learning,
-        pool=learning.backbone.prepare(learning.data.train.inputs),
-        test=learning.backbone.prepare(learning.data.test.inputs),
-        validation=learning.backbone.prepare(learning.validation.inputs),
-        class_weights=class_weights(learning.data.train.labels, found) if balanced else None,
-    )

@@ -11,7 +11,7 @@ from iovsim.analysis.centralised import write_centralised
 
 from iovsim.config import Scenario, scenario_from
 from iovsim.domain import Tuning
-from iovsim.errors import ScenarioError
+from iovsim.errors import ScenarioError, TrainingError
 from iovsim.experiment.batch import train_all
 from iovsim.experiment.centralised import plan, train_centrally
 
@@ -61,6 +61,13 @@ def test_training_in_one_place_learns_and_repeats(scenario: Scenario, session_ca
     assert after["accuracy"] > before["accuracy"] + 0.2
     again = train_centrally(spec, session_cache).to_dict("records")[1]
     assert again["loss"] == after["loss"]
+
+
+def test_training_that_diverges_ends_in_a_message(session_cache: Path) -> None:
+    lights = {**WORLD["tasks"][1], "training": {"learning_rate": 1.0, "weight_decay": 1e30}}
+    (spec,) = plan(scenario_from({**WORLD, "tasks": [lights]}, Path("small.toml")), (), (Tuning.LORA,), (2,), 2, (1,))
+    with pytest.raises(TrainingError, match=r"task 'lights', .*; lower learning_rate = 1.0"):
+        train_centrally(spec, session_cache)
 
 
 def test_workers_give_the_same_rows_and_a_figure_shows_them(

@@ -10,7 +10,8 @@ from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.builtin import generate
 from iovsim.learning.data.samples import Data, take
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
 
 CHARGED = Architecture(
     name="tiny",
@@ -53,9 +54,14 @@ def task() -> Task:
     )
 
 
-@pytest.fixture
-def learning(task: Task, data: Data, backbone: Backbone) -> LearningTask:
+@pytest.fixture(scope="session")
+def one_learning(task: Task, data: Data, backbone: Backbone) -> LearningTask:
     return LearningTask(task, backbone, data, validation=take(data.test, np.arange(10)))
+
+
+@pytest.fixture
+def learning(one_learning: LearningTask) -> LearningTask:
+    return one_learning
 
 
 @pytest.fixture

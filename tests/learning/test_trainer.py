@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +12,17 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
-from iovsim.domain import Adapter, LoraRule, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
+from iovsim.domain import Adapter, Failure, LoraRule, LossReason, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
+from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, head_of, with_head
 from iovsim.learning.backbones.backbone import Backbone, classifier
 from iovsim.learning.backbones.roadvit import to_input
 from iovsim.learning.data.samples import Data, take
 from iovsim.learning.evaluate import metrics
 from iovsim.learning.lora import merged
-from iovsim.learning.trainer import LearningTask, PeftTrainer, class_weights
+from iovsim.learning.prepared import LearningTask, class_weights
+from iovsim.learning.trainer import PeftTrainer
 from iovsim.rng import stream
 
 RECIPE = Recipe(learning_rate=3e-3, batch_size=8)
@@ -40,7 +44,15 @@ def _job(adapter: Adapter, vehicle: str = "v0", seed: int = 3, **changes: object
     return replace(job, **changes)  # type: ignore[arg-type]
 
 
-def _equal(a: Update, b: Update) -> bool:
+def _trained(trainer: PeftTrainer, job: TrainJob) -> Update:
+    update = trainer.train(job)
+    assert isinstance(update, Update)
+    return update
+
+
+def _equal(a: Update | Failure, b: Update | Failure) -> bool:
+    assert isinstance(a, Update)
+    assert isinstance(b, Update)
     same = all(np.array_equal(a.adapter.tensors[name], b.adapter.tensors[name]) for name in a.adapter.tensors)
     return same and (a.loss_before, a.loss_after) == (b.loss_before, b.loss_after)
 
@@ -72,6 +84,7 @@ def test_an_update_equals_plain_peft_trained_by_hand(learning: LearningTask, dat
     trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, lora=rule))})
     job = _job(trainer.initial("signs", 4, seed=1), epochs=2)
     update = trainer.result(trainer.submit(job))
+    assert isinstance(update, Update)
 
     names = {"query": "attention.query", "value": "attention.value", "key": "attention.key", "mlp_in": "mlp.0"}
     config = LoraConfig(
@@ -103,14 +116,14 @@ def test_reference_modes_equal_plain_torch(learning: LearningTask, data: Data, t
     recipe = Recipe(learning_rate=0.02, batch_size=8, optimiser="sgd", weight_decay=0.1, clip_norm=0.5, balanced=True)
     trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, recipe=recipe))})
     job = _job(trainer.initial("signs", 0, 1, tuning), recipe=recipe)
-    update = trainer.train(job)
+    update = _trained(trainer, job)
 
     model = classifier(learning.backbone, 43)
     if tuning is Tuning.FULL:
         model.trunk = copy.deepcopy(learning.backbone.trunk).requires_grad_(True)
     with torch.no_grad():
         model.head.load_state_dict({k.removeprefix(HEAD): torch.from_numpy(a) for k, a in head_of(job.adapter).items()})
-    losses = _by_hand(model, job, data, class_weights(data.train.labels, 43))
+    losses = _by_hand(model, job, data, torch.from_numpy(class_weights(data.train.labels, 43)))
     trained = {f"base_model.model.{name}": p for name, p in model.named_parameters() if p.requires_grad}
     assert trained.keys() == update.adapter.tensors.keys()
     for name, tensor in trained.items():
@@ -126,13 +139,13 @@ def test_dropout_is_drawn_by_the_jobs_seed_and_only_in_adapters(learning: Learni
     torch.manual_seed(11)
     drawn = torch.rand(1)
     torch.manual_seed(11)
-    first, again, without, other = [trainer.train(job) for job in jobs]
+    first, again, without, other = [_trained(trainer, job) for job in jobs]
     assert torch.equal(torch.rand(1), drawn), "training leaves torch's own random numbers alone"
     assert _equal(first, again)
     assert not _equal(first, without)
     assert not _equal(first, other)
     head_only = [_job(trainer.initial("signs", 0, 1, Tuning.HEAD), dropout=d) for d in (0.0, 0.5)]
-    assert _equal(*(trainer.train(job) for job in head_only)), "a frozen base does not drop out"
+    assert _equal(*(_trained(trainer, job) for job in head_only)), "a frozen base does not drop out"
 
 
 def test_a_rare_class_weighs_more_even_where_a_client_has_no_other(learning: LearningTask, data: Data) -> None:
@@ -144,7 +157,7 @@ def test_a_rare_class_weighs_more_even_where_a_client_has_no_other(learning: Lea
         recipe = replace(RECIPE, balanced=balanced)
         trainer = PeftTrainer({"signs": replace(learning, task=replace(learning.task, recipe=recipe))})
         job = _job(trainer.initial("signs", 4, seed=1), samples=samples, epochs=1, recipe=recipe)
-        losses.append(trainer.train(job).loss_before)
+        losses.append(_trained(trainer, job).loss_before)
     assert losses[1] == pytest.approx(float(class_weights(data.train.labels, 43)[rare]) * losses[0], rel=1e-5)
 
 
@@ -163,7 +176,7 @@ def test_with_heads_of_vehicles_the_mean_over_them_is_told(trainer: PeftTrainer)
 
 def test_balanced_weights_make_every_class_count_alike() -> None:
     labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 3])
-    weights = class_weights(labels, 5).numpy()
+    weights = class_weights(labels, 5)
     assert weights[[2, 4]].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(weights[[0, 1, 3]] * [6, 2, 1], 3.0)
     assert weights[labels].mean() == pytest.approx(1.0)
@@ -178,14 +191,14 @@ def test_results_do_not_depend_on_the_order_of_calls(trainer: PeftTrainer, learn
     other.evaluate("signs", jobs[0].adapter)
     backwards = [other.result(handle) for handle in reversed(handles)]
     assert all(_equal(a, b) for a, b in zip(forwards, backwards, strict=True))
-    assert _equal(trainer.train(jobs[1]), forwards[1])
-    assert not _equal(trainer.train(replace(jobs[1], seed=99)), forwards[1])
+    assert _equal(_trained(trainer, jobs[1]), forwards[1])
+    assert not _equal(_trained(trainer, replace(jobs[1], seed=99)), forwards[1])
 
 
 def test_training_moves_the_adapter_and_leaves_its_input_alone(trainer: PeftTrainer) -> None:
     start = trainer.initial("signs", 4, seed=1)
     before = {name: array.copy() for name, array in start.tensors.items()}
-    update = trainer.train(_job(start, epochs=12))
+    update = _trained(trainer, _job(start, epochs=12))
     assert update.loss_after < 0.5 * update.loss_before
     assert all(np.array_equal(before[name], start.tensors[name]) for name in before)
     assert all(np.abs(update.adapter.tensors[name] - before[name]).max() > 0 for name in before)
@@ -199,7 +212,7 @@ def _figures(found: Metrics) -> tuple[int, float, float]:
 def test_evaluation_joins_shards_and_gives_each_its_own_figures(
     trainer: PeftTrainer, data: Data, backbone: Backbone
 ) -> None:
-    adapter = trainer.train(_job(trainer.initial("signs", 4, seed=1), epochs=4)).adapter
+    adapter = _trained(trainer, _job(trainer.initial("signs", 4, seed=1), epochs=4)).adapter
     other = head_of(trainer.initial("signs", 4, seed=9))
     shards = [np.array([5, 2, 9]), np.arange(10, 30), np.array([9]), np.arange(10, 30)]
     joined = trainer.evaluate_shards("signs", adapter, shards, [None, None, None, other])
@@ -224,10 +237,86 @@ def test_the_initial_adapter_depends_on_the_seed_alone(trainer: PeftTrainer) -> 
     assert not np.array_equal(a.tensors["base_model.model.head.weight"], c.tensors["base_model.model.head.weight"])
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-def test_a_loss_that_is_not_finite_names_task_and_vehicle(trainer: PeftTrainer) -> None:
-    with pytest.raises(TrainingError, match=r"task 'signs', vehicle 'v0': the loss is .*lower learning_rate"):
-        trainer.train(_job(trainer.initial("signs", 4, seed=1), recipe=replace(RECIPE, learning_rate=1e30), epochs=3))
+def test_training_that_diverges_fails_alone_and_says_who_and_what_to_do(trainer: PeftTrainer) -> None:
+    start = trainer.initial("signs", 4, seed=1)
+    wild = _job(start, recipe=replace(RECIPE, learning_rate=1e30), round=7)
+    expected = _trained(trainer, _job(start))
+    handles = [
+        trainer.submit(job) for job in (_job(start), replace(wild, epochs=3), replace(wild, epochs=1), _job(start))
+    ]
+    first, lost, broken, last = [trainer.result(handle) for handle in handles]
+    where = r"task 'signs', vehicle 'v0', round 7 of 'r0': "
+    for failure, what in ((lost, "the loss is (nan|inf) in epoch [012]"), (broken, "(the loss|weights) .*")):
+        assert isinstance(failure, Failure)
+        assert failure.reason is LossReason.DIVERGED
+        assert re.fullmatch(f"{where}{what}; lower learning_rate = 1e\\+30\\.", failure.message)
+    assert _equal(first, expected)
+    assert _equal(last, expected), "the model is filled anew for each job"
+
+
+@pytest.mark.parametrize("factor", ["inf", "1e25"])
+def test_weights_that_are_not_finite_after_the_last_step_are_no_update(
+    trainer: PeftTrainer, monkeypatch: pytest.MonkeyPatch, factor: str
+) -> None:
+    taken = lora.taken_from
+
+    def overflown(model: torch.nn.Module, like: Adapter) -> Adapter:
+        adapter = taken(model, like)
+        return replace(adapter, tensors={k: a * np.float32(factor) for k, a in adapter.tensors.items()})
+
+    monkeypatch.setattr(lora, "taken_from", overflown)
+    with np.errstate(invalid="ignore"):
+        failure = trainer.train(_job(trainer.initial("signs", 4, seed=1), epochs=1))
+    assert isinstance(failure, Failure)
+    assert ": weights are no longer finite; lower learning_rate = 0.003" in failure.message
+
+
+def _too_large() -> None:
+    torch.empty(2**55)
+
+
+def _refused() -> None:
+    np.empty(2**55)
+
+
+def _refused_by_a_device() -> None:
+    raise torch.OutOfMemoryError("tried to allocate 20.00 GiB")
+
+
+@pytest.mark.parametrize("want", [_too_large, _refused, _refused_by_a_device])
+def test_a_job_for_which_there_is_no_memory_fails_alone(trainer: PeftTrainer, want: Callable[[], None]) -> None:
+    start = trainer.initial("signs", 4, seed=1)
+    expected = _trained(trainer, _job(start))
+
+    def greedy(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > RECIPE.batch_size:
+            want()
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(greedy)
+    try:
+        large = _job(start, "v1", round=2, recipe=replace(RECIPE, batch_size=16))
+        handles = [trainer.submit(job) for job in (large, _job(start))]
+        failure, update = [trainer.result(handle) for handle in handles]
+    finally:
+        hook.remove()
+    assert isinstance(failure, Failure)
+    assert failure.reason is LossReason.MEMORY
+    assert re.match(r"task 'signs', vehicle 'v1', round 2 of 'r0': .* memory .*batch_size = 16", failure.message)
+    assert _equal(update, expected)
+
+
+def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(trainer: PeftTrainer) -> None:
+    job = _job(trainer.initial("signs", 4, seed=1))
+
+    def broken(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        inputs[0] @ torch.zeros(7, 7)
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(broken)
+    try:
+        with pytest.raises(RuntimeError, match=r"shapes cannot be multiplied|Expected size"):
+            trainer.train(job)
+    finally:
+        hook.remove()
 
 
 def test_wrong_jobs_are_refused_when_submitted(trainer: PeftTrainer) -> None:
@@ -262,4 +351,4 @@ def test_a_task_and_its_data_must_agree_on_the_classes(learning: LearningTask) -
 def test_an_unknown_optimiser_is_named(trainer: PeftTrainer) -> None:
     wrong = _job(trainer.initial("signs", 4, seed=1), recipe=replace(RECIPE, optimiser="adam"))
     with pytest.raises(TrainingError, match="optimiser 'adam' does not exist; did you mean 'adamw'"):
-        trainer.train(wrong)
+        _trained(trainer, wrong)

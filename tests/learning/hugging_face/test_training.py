@@ -10,14 +10,15 @@ import pytest
 import torch
 from peft import PeftModel
 
-from iovsim.domain import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, TrainJob, Tuning
+from iovsim.domain import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, TrainJob, Tuning, Update
 from iovsim.learning import lora
 from iovsim.learning.adapter_files import save_adapter
 from iovsim.learning.backbones.backbone import Backbone, classifier
 from iovsim.learning.backbones.pretrained import from_folder
 from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
 from iovsim.learning.evaluate import logits
-from iovsim.learning.trainer import LearningTask, PeftTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
 
 Folder = Callable[[str], Path]
 FAMILIES = ("vit", "swin", "bert", "roberta", "distilbert")
@@ -93,6 +94,7 @@ def test_training_changes_what_it_should_and_nothing_else(
     trainer = PeftTrainer({"t": _learning(backbone, _inputs(family, request), LoraRule(alpha=8.0))})
     job = _job(trainer, tuning, epochs=6)
     update = trainer.train(job)
+    assert isinstance(update, Update)
     assert update.loss_after < update.loss_before
     changed = {
         name for name, array in job.adapter.tensors.items() if not np.array_equal(array, update.adapter.tensors[name])
@@ -120,7 +122,9 @@ def test_a_saved_adapter_is_one_of_peft(
     backbone = _backbone(saved, family)
     inputs = _inputs(family, request)
     trainer = PeftTrainer({"t": _learning(backbone, inputs, EVERYWHERE)})
-    adapter = trainer.train(_job(trainer, Tuning.LORA, epochs=2)).adapter
+    update = trainer.train(_job(trainer, Tuning.LORA, epochs=2))
+    assert isinstance(update, Update)
+    adapter = update.adapter
     save_adapter(adapter, backbone, EVERYWHERE, tmp_path / "adapter")
     loaded = PeftModel.from_pretrained(classifier(backbone, CLASSES), tmp_path / "adapter").eval()
     batch = backbone.prepare(inputs).batch(ROWS)

@@ -1,0 +1,132 @@
+"""A task's backbone becomes its cut trunks, ready to compute with, and the kept states below each cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iovsim.domain import IntArray
+from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
+from iovsim.learning.batched.cut import Cut, can_be_cut, cast, cut_of, joined, own_modules, remove_below, states_below
+from iovsim.learning.batched.kept import Kept
+from iovsim.learning.batched.model import Upper
+from iovsim.learning.precision import Precision
+
+
+class Source:
+    """Samples as the computed part of a trunk takes them: kept states, and the trunk's other inputs for texts.
+
+    Without kept states (a trunk that cannot be cut, or texts whose first block is adapted: their embeddings are a
+    lookup) the trunk's own inputs are passed on.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        kept: Kept | None,
+        device: torch.device,
+        *,
+        features: bool = False,
+        one_token: bool = False,
+    ) -> None:
+        self._inputs = inputs
+        self._one_token = one_token
+        self._kept = kept
+        self._features = features
+        self._device = device
+        self._texts = len(inputs.batch(first_row())) > 1
+        self.lengths = inputs.lengths
+        self.alike = features or (kept is not None and not self._texts)  # samples of one shape: batches can be joined
+
+    @property
+    def computed(self) -> int:
+        """Tokens times width of what is computed of one sample."""
+        states, _ = self(first_row(), torch.float32)
+        return states[0].shape[-1] if self._one_token else states[0].numel()
+
+    def __call__(self, rows: IntArray, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """States and what goes beside them, for the samples at `rows`."""
+        if self._kept is None:
+            given = tuple(_cast(part, dtype, self._device) for part in self._inputs.batch(rows))
+            return given[0], given
+        states = self._kept.states(rows).to(self._device, dtype)
+        if self._features or not self._texts:
+            return states, ()
+        return states, tuple(part.to(self._device) for part in self._inputs.batch(rows))
+
+
+class Models:
+    """The trunks of all tasks at one precision on one device, each built when it is first needed."""
+
+    def __init__(self, precision: Precision, device: torch.device) -> None:
+        self.precision = precision
+        self.device = device
+        self._uppers: dict[tuple[Any, ...], Upper] = {}
+        self._cuts: dict[tuple[Any, ...], Cut | None] = {}
+        self._kept: dict[tuple[Any, ...], Kept] = {}
+        self._held: list[object] = []  # what the keys' ids belong to, so that no id is given out twice
+
+    def cut(self, backbone: Backbone, adapted: Sequence[str], dropout: float) -> Cut | None:
+        """None where the trunk is computed as a whole."""
+        key = (id(backbone), tuple(adapted), dropout > 0)
+        if key not in self._cuts:
+            self._held.append(backbone)
+            can_be = not adapted or can_be_cut(backbone.trunk)
+            self._cuts[key] = cut_of(backbone.trunk, adapted, dropout) if can_be else None
+        return self._cuts[key]
+
+    def upper(self, backbone: Backbone, adapted: Sequence[str], cut: Cut | None, inputs: Inputs) -> Upper:
+        """The computed part of the trunk with a place for adapters in the layers of these names."""
+        key = (id(backbone), cut, tuple(adapted))
+        if key not in self._uppers:
+            self._held.append(backbone)
+            self._uppers[key] = self._upper(backbone.trunk, cut, inputs, adapted)
+        return self._uppers[key]
+
+    def merged(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs) -> Upper:
+        """The computed part of a trunk of one's own that has an adapter in its weights."""
+        return self._upper(trunk, cut, inputs, ())
+
+    def source(self, backbone: Backbone, cut: Cut | None, inputs: Inputs) -> Source:
+        """Where the computed part gets its states from."""
+        features = cut is not None and cut.nothing_above
+        if cut is None or not self._keeps(cut, inputs):
+            return Source(inputs, None, self.device)
+        key = (id(backbone), id(inputs), cut)
+        if key not in self._kept:
+            self._held += [backbone, inputs]
+            self._kept[key] = Kept(inputs, self._below(backbone.trunk, cut))
+        return Source(inputs, self._kept[key], self.device, features=features, one_token=cut.readout)
+
+    def _upper(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str]) -> Upper:
+        if cut is not None and cut.nothing_above:
+            return Upper(None)
+        tree = own_modules(trunk)
+        layers = joined(tree, adapted)
+        recalls = self._keeps(cut, inputs)
+        if cut is not None and recalls:
+            remove_below(tree, cut, blocks_of(trunk))
+        return Upper(cast(tree, self.precision.dtype, self.device), layers, recalls=recalls)
+
+    def _keeps(self, cut: Cut | None, inputs: Inputs) -> bool:
+        texts = len(inputs.batch(first_row())) > 1
+        return cut is not None and (cut.nothing_above or cut.first > 0 or not texts)
+
+    def _below(self, trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
+        """What is kept is worked out in single precision at least, and stored in that of the computed part."""
+        dtype = self.precision.trained
+        below = states_below(cast(own_modules(trunk), dtype, self.device), cut)
+        stored = dtype if cut.nothing_above else self.precision.dtype
+        return lambda *inputs: below(*(_cast(part, dtype, self.device) for part in inputs)).to(stored)
+
+
+def first_row() -> IntArray:
+    """The first sample's number."""
+    return torch.zeros(1, dtype=torch.int64).numpy()
+
+
+def _cast(part: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return part.to(device, dtype) if part.is_floating_point() else part.to(device)

@@ -1,0 +1,135 @@
+"""Turns training jobs into updates together: all that wait and are alike, some steps at a time, in chunks.
+
+Equal to `PeftTrainer` but for rounding. On a processor results do not depend on who is trained beside whom, bit for
+bit: ranks are padded by class, short batches of pictures are filled up, and the first step of each shape of chunk is
+done again alone; where a bit differs, chunks of that shape are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics, TrainJob, Tuning, Update
+from iovsim.errors import TrainingError
+from iovsim.learning.adapter import adapted_layers
+from iovsim.learning.batched.chunk import Kind, train_alike
+from iovsim.learning.batched.evaluator import Evaluator
+from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
+from iovsim.learning.batched.models import Models
+from iovsim.learning.batched.work import Work, work_of
+from iovsim.learning.lora import PREFIX
+from iovsim.learning.precision import Precision
+from iovsim.learning.prepared import LearningTask, check_job
+from iovsim.learning.trainer import PeftTrainer
+
+NUMBERS_AT_ONCE = 8 * 8 * 17 * 128
+"""Of a chunk: samples times tokens times width. More floods a processor's second-level cache."""
+
+MOST_AT_ONCE = 64
+
+READOUT_RANK = 32
+"""Where the last block is worked out for one token, the factors cost little, and joining all ranks saves more."""
+
+
+class BatchedTrainer:
+    """Implements `domain.Trainer`; a result is a function of the job, the base model and the data only."""
+
+    def __init__(
+        self, tasks: Mapping[str, LearningTask], *, precision: Precision = Precision.FP32, device: str = "cpu"
+    ) -> None:
+        """Raises `TrainingError` like `PeftTrainer`, which also trains what has nothing to batch (`Tuning.FULL`)."""
+        self._reference = PeftTrainer(tasks)
+        self._models = Models(precision, torch.device(device))
+        self._evaluator = Evaluator(self._reference.prepared, self._models)
+        self._kinds: dict[tuple[Any, ...], Kind] = {}
+        self._waiting: dict[int, TrainJob] = {}
+        self._finished: dict[int, Update | Failure] = {}
+        self._submitted = 0
+
+    def initial(self, task: str, rank: int, seed: int, tuning: Tuning = Tuning.LORA) -> Adapter:
+        """The adapter that every policy starts from."""
+        return self._reference.initial(task, rank, seed, tuning)
+
+    def submit(self, job: TrainJob) -> int:
+        """Keeps a job until any result is asked for; raises `TrainingError` now where it can never be trained."""
+        check_job(job, len(self._reference.prepared(job.task).learning.data.train))
+        self._submitted += 1
+        self._waiting[self._submitted] = job
+        return self._submitted
+
+    def result(self, handle: int) -> Update | Failure:
+        """Trains all that waits, if this job does, and forgets this one; each handle is answered once."""
+        if handle in self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            self._finished |= zip(waiting, self.train(list(waiting.values())), strict=True)
+        if handle not in self._finished:
+            raise TrainingError(f"no job waits under handle {handle}; a result can be taken once.")
+        return self._finished.pop(handle)
+
+    def train(self, jobs: Sequence[TrainJob]) -> list[Update | Failure]:
+        """The outcomes of jobs, in their order, each trained from its own adapter."""
+        outcomes: dict[int, Update | Failure] = {}
+        alike: dict[tuple[Any, ...], dict[int, Work]] = {}
+        for place, job in enumerate(jobs):
+            if job.adapter.tuning is Tuning.FULL:
+                outcomes[place] = self._reference.train(job)
+            else:
+                work = self._work(job)
+                alike.setdefault(work.kind(), {})[place] = work
+        for key, works in alike.items():
+            if key not in self._kinds:
+                self._kinds[key] = self._kind(next(iter(works.values())))
+            finished = train_alike(self._kinds[key], list(works.values()))
+            outcomes |= zip(works, finished, strict=True)
+        return [outcomes[place] for place in range(len(jobs))]
+
+    def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
+        """On the task's held-out set; with heads, the mean over them, features worked out once."""
+        return self._evaluator.evaluate(task, adapter, heads)
+
+    def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
+        """On the task's validation samples."""
+        return self._evaluator.validate(task, adapter, heads)
+
+    def evaluate_shards(
+        self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
+    ) -> list[Metrics]:
+        """On sets of training-pool indices, none empty; a sample that several sets share is looked at once."""
+        return self._evaluator.evaluate_shards(task, adapter, shards, heads)
+
+    def _work(self, job: TrainJob) -> Work:
+        prepared = self._reference.prepared(job.task)
+        cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
+        least = READOUT_RANK if cut is not None and cut.readout else LEAST_RANK
+        rank = padded_rank(job.adapter.rank, least)
+        return work_of(job, prepared.pool.lengths, self._models.precision.trained, rank)
+
+    def _kind(self, work: Work) -> Kind:
+        """What the work and all that are like it need."""
+        job = work.job
+        prepared = self._reference.prepared(job.task)
+        backbone, adapted = prepared.learning.backbone, _layers(job)
+        cut = self._models.cut(backbone, adapted, job.dropout)
+        source = self._models.source(backbone, cut, prepared.pool)
+        return Kind(
+            upper=self._models.upper(backbone, adapted, cut, prepared.pool),
+            source=source,
+            labels=prepared.learning.data.train.labels,
+            class_weights=prepared.class_weights,
+            dtype=self._models.precision.dtype,
+            device=self._models.device,
+            # Samples of different lengths are not padded to each other's: such vehicles are trained one by one.
+            most=_most_at_once(work.batch_size, source.computed) if source.alike else 1,
+        )
+
+
+def _layers(job: TrainJob) -> tuple[str, ...]:
+    """The adapted layers' names within the trunk."""
+    return tuple(name.removeprefix(f"{PREFIX}trunk.") for name in adapted_layers(job.adapter))
+
+
+def _most_at_once(samples: int, numbers: int) -> int:
+    return max(1, min(MOST_AT_ONCE, NUMBERS_AT_ONCE // (samples * numbers)))
