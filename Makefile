@@ -1,6 +1,7 @@
 # The commands of the project. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := .venv-bench
 
 .PHONY: install demo test check bench quality wheel clean help
 
@@ -25,8 +26,14 @@ check: install ## formatting, lint, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: install ## measure the parts; every row with its unit, medians over repeats
-	$(BIN)/python -m iovsim.bench
+bench: $(BENCH)/installed ## measure the parts, beside SUMO, Flower and pfl; every row with its unit, medians over repeats
+	$(BENCH)/bin/python -m iovsim.bench
+
+# A place of its own: the other frameworks ask for older versions of some of our packages.
+$(BENCH)/installed: pyproject.toml constraints-bench.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-bench.txt --editable '.[bench]'
+	@touch $@
 
 quality: install ## what the built-in model is worth; PHOTOGRAPHS=folder adds gtsrb32.npz and trafficlight32.npz
 	$(BIN)/python -m iovsim.bench.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
@@ -35,7 +42,7 @@ wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean: ## remove everything that the other targets have made
-	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(BENCH) build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -26,6 +26,27 @@ class Row:
     unit: str
     n: int
     spread: str  # lowest to highest of the paired ratios, or of ours where there is no other side
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A comparison that could not be made here."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a piece of work took; processor seconds are those of all its processes."""
+
+    wall_s: float
+    cpu_s: float
+
+    def per(self, count: int) -> Cost:
+        """The cost of one of `count` equal parts."""
+        return Cost(self.wall_s / count, self.cpu_s / count)
 
 
 def in_turn(
@@ -34,16 +55,19 @@ def in_turn(
     """Measures both sides `n` times in alternation, after one round that is not counted; medians throughout."""
     ours()
     theirs()
+    return _row(name, unit, [(ours(), theirs()) for _ in range(n)], faster=faster)
+
+
+def costs_in_turn(
+    name: str, unit: str, ours: Callable[[], Cost], theirs: Callable[[], Cost], *, n: int, per_s: float = 1.0
+) -> tuple[Row, Row]:
+    """The same for both costs of the same runs: wall time and processor time, `per_s` units to the second."""
+    ours()
+    theirs()
     pairs = [(ours(), theirs()) for _ in range(n)]
-    ratios = [b / a if faster else a / b for a, b in pairs]
-    return Row(
-        name,
-        statistics.median(a for a, _ in pairs),
-        statistics.median(b for _, b in pairs),
-        statistics.median(ratios),
-        unit,
-        n,
-        f"{min(ratios):.3g} to {max(ratios):.3g}",
+    return (
+        _row(f"{name}-wall", f"wall {unit}", [(per_s * a.wall_s, per_s * b.wall_s) for a, b in pairs]),
+        _row(f"{name}-cpu", f"CPU {unit}", [(per_s * a.cpu_s, per_s * b.cpu_s) for a, b in pairs]),
     )
 
 
@@ -54,19 +78,37 @@ def alone(name: str, unit: str, ours: Callable[[], float], *, n: int) -> Row:
     return Row(name, statistics.median(values), None, None, unit, n, f"{min(values):.3g} to {max(values):.3g}")
 
 
+def cost(work: Callable[[], object]) -> Cost:
+    """Wall and processor seconds of `work`, its finished child processes included."""
+    begin_s, before_s = time.perf_counter(), _spent_s()
+    work()
+    return Cost(time.perf_counter() - begin_s, _spent_s() - before_s)
+
+
 def cpu_s(work: Callable[[], object]) -> float:
     """Processor seconds of `work`, its finished child processes included."""
-    before = _spent_s()
-    work()
-    return _spent_s() - before
+    return cost(work).cpu_s
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
+def write(rows: Sequence[Row | Skipped], path: Path) -> None:
     """A JSON list of rows, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps([asdict(r) for r in rows], indent=2) + "\n")
     part.replace(path)
+
+
+def _row(name: str, unit: str, pairs: Sequence[tuple[float, float]], *, faster: bool = False) -> Row:
+    ratios = [b / a if faster else a / b for a, b in pairs]
+    return Row(
+        name,
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(ratios),
+        unit,
+        len(pairs),
+        f"{min(ratios):.3g} to {max(ratios):.3g}",
+    )
 
 
 def _spent_s() -> float:

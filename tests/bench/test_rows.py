@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from iovsim.bench.rows import Row, alone, cpu_s, in_turn, write
+from iovsim.bench.rows import Cost, Row, alone, costs_in_turn, cpu_s, in_turn, write
 
 
 def counter(*values: float) -> Callable[[], float]:
@@ -33,3 +33,14 @@ def test_a_row_without_another_side_has_no_ratio(tmp_path: Path) -> None:
 
 def test_processor_time_counts_work() -> None:
     assert cpu_s(lambda: sum(i * i for i in range(200_000))) > cpu_s(lambda: None)
+
+
+def test_wall_and_processor_time_of_the_same_runs_become_two_rows() -> None:
+    sides = (iter([Cost(9.0, 9.0), Cost(2.0, 1.0)]), iter([Cost(9.0, 9.0), Cost(4.0, 4.0)]))
+    wall, cpu = costs_in_turn("x", "ms", lambda: next(sides[0]), lambda: next(sides[1]), n=1, per_s=1e3)
+    assert (wall.name, wall.unit, wall.ours, wall.theirs, wall.ratio) == ("x-wall", "wall ms", 2000.0, 4000.0, 0.5)
+    assert (cpu.name, cpu.unit, cpu.ours, cpu.ratio) == ("x-cpu", "CPU ms", 1000.0, 0.25)
+
+
+def test_a_cost_is_shared_among_equal_parts() -> None:
+    assert Cost(6.0, 3.0).per(3) == Cost(2.0, 1.0)

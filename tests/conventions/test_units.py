@@ -37,7 +37,7 @@ UNITS = re.compile(r"((^|_)bits|_s|_m|_mps|_hz|_bps|_bits|_j|_w|flops|_db|_dbm)$
 
 def modules() -> Iterator[types.ModuleType]:
     for info in pkgutil.walk_packages(iovsim.__path__, "iovsim."):
-        if not info.name.startswith(("iovsim.analysis", "iovsim.learning")):
+        if not info.name.startswith(("iovsim.analysis", "iovsim.learning", "iovsim.bench.peer_")):
             yield importlib.import_module(info.name)
 
 
