@@ -550,6 +550,30 @@ class Aggregator(Protocol):
         ...
 
 
+class TrainerKind(StrEnum):
+    """Two ways to the same updates."""
+
+    BATCHED = "batched"  # many vehicles' adapters at once
+    PEFT = "peft"  # one by one with plain PEFT: the reference
+
+
+class Precision(StrEnum):
+    """What the frozen model and the activations are computed in; adapters stay in single precision."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"  # sooner where the processor has it; other rounding, see `iovsim bench precision`
+    FP64 = "fp64"  # slow: to compare ways of computing
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSpec:
+    """How a run trains. It belongs to no world: results differ in rounding alone."""
+
+    kind: TrainerKind = TrainerKind.BATCHED
+    precision: Precision = Precision.FP32
+    device: str = "cpu"  # as torch names it: "cpu", "cuda", "cuda:1"
+
+
 class Trainer(Protocol):
     """Trains and evaluates adapters. A submitted job is owed only when a result is asked for, so that jobs gather."""
 

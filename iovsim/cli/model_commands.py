@@ -17,7 +17,8 @@ from iovsim.cli.run_commands import (
     parse_seeds,
     usable_cache,
 )
-from iovsim.domain import Tuning
+from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
+from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.errors import ResultsError, ScenarioError
 
 
@@ -44,6 +45,9 @@ def centralised(
     ] = Path("centralised"),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that OUT already holds.")] = False,
+    trainer: TrainerOption = TrainerKind.BATCHED,
+    precision: PrecisionOption = Precision.FP32,
+    device: DeviceOption = "cpu",
     data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
@@ -57,7 +61,8 @@ def centralised(
     from iovsim.experiment.batch import INTERRUPTED, train_all
     from iovsim.experiment.centralised import plan
 
-    specs = plan(world, task or (), tuning or (Tuning.LORA,), chosen, epochs, numbers)
+    training = TrainerSpec(trainer, precision, device)
+    specs = plan(world, task or (), tuning or (Tuning.LORA,), chosen, epochs, numbers, training)
     console = Console()
     try:
         with shown(console) as report:

@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 
 from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
+from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ResultsError, ScenarioError, near_match
 from iovsim.paths import cache_dir, shared_dir
 
@@ -51,6 +53,9 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<policy>/seed-<seed>/.")] = Path("runs"),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
+    trainer: TrainerOption = TrainerKind.BATCHED,
+    precision: PrecisionOption = Precision.FP32,
+    device: DeviceOption = "cpu",
     data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
@@ -62,7 +67,8 @@ def run(
     from iovsim.experiment.batch import INTERRUPTED, run_all  # late: torch takes seconds, a misspelt name must not
     from iovsim.experiment.run import RunSpec
 
-    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}") for s in numbers for f in files]
+    training = TrainerSpec(trainer, precision, device)
+    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}", training) for s in numbers for f in files]
     console = Console()
     try:
         with shown(console) as report:

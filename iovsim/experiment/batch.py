@@ -24,6 +24,7 @@ from iovsim.experiment.city import Progress
 from iovsim.experiment.method import build_method
 from iovsim.experiment.run import RunSpec, check_out, run_one
 from iovsim.experiment.world import build_world
+from iovsim.learning.trainers import check_trainer
 
 Report = Callable[[str, str, float], None]
 """Takes the label of a piece of work, the name of its step, and the part of the step that is done."""
@@ -41,6 +42,7 @@ def run_all(specs: Sequence[RunSpec], cache: Path, report: Report, *, jobs: int,
     check_distinct(specs)
     for spec in specs:
         build_method(spec.policy)
+        check_trainer(spec.training)
     check_out(list(specs), overwrite=overwrite)
     worlds = list({s.seed: s for s in specs}.values())
     if jobs == 1:

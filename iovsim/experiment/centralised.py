@@ -6,19 +6,19 @@ What federated training is measured against: the same data, backbone, recipe and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from iovsim.config import Scenario, TaskSection
-from iovsim.domain import Failure, Metrics, TrainJob, Tuning
+from iovsim.domain import Failure, Metrics, TrainerSpec, TrainJob, Tuning
 from iovsim.errors import ScenarioError, TrainingError, near_match
 from iovsim.experiment.data import load_data
 from iovsim.experiment.tasks import build_backbones, build_task, check_tuning
 from iovsim.learning.prepared import LearningTask
-from iovsim.learning.trainer import PeftTrainer
+from iovsim.learning.trainers import build_trainer, check_trainer
 from iovsim.rng import seed_of
 
 
@@ -32,6 +32,7 @@ class CentralSpec:
     rank: int
     epochs: int
     seed: int
+    training: TrainerSpec = field(default_factory=TrainerSpec)
 
     @property
     def label(self) -> str:
@@ -46,11 +47,13 @@ def plan(
     ranks: Sequence[int],
     epochs: int,
     seeds: Sequence[int],
+    training: TrainerSpec,
 ) -> list[CentralSpec]:
     """Every task (all of the scenario's, if none is named) by tuning, rank and seed.
 
     Raises `ScenarioError` for an unknown task, or one without a learning rate for a tuning.
     """
+    check_trainer(training)
     known = [t.name for t in scenario.tasks]
     for name in tasks:
         if name not in known:
@@ -58,7 +61,7 @@ def plan(
     for tuning in tunings:
         check_tuning(scenario, tuning)
     return [
-        CentralSpec(scenario, task, tuning, rank, epochs, seed)
+        CentralSpec(scenario, task, tuning, rank, epochs, seed, training)
         for task in (tasks or known)
         for tuning in tunings
         for rank in (ranks if tuning is Tuning.LORA else (0,))
@@ -74,7 +77,7 @@ def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
     """
     section = next(t for t in spec.scenario.tasks if t.name == spec.task)
     learning = learning_task(spec.scenario, section, cache)
-    trainer = PeftTrainer({spec.task: learning})
+    trainer = build_trainer({spec.task: learning}, spec.training)
     start = trainer.initial(spec.task, spec.rank, seed_of(spec.seed, "centralised", spec.task), spec.tuning)
     pool, recipe = len(learning.data.train), learning.task.recipe
     job = TrainJob(

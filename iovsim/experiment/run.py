@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
-from iovsim.domain import Adapter, Head, Task
+from iovsim.domain import Adapter, Head, Task, TrainerSpec
 from iovsim.engine import Setting, simulate
 from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
@@ -17,7 +17,7 @@ from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
 from iovsim.learning.adapter_files import save_adapter, save_heads
 from iovsim.learning.prepared import LearningTask
-from iovsim.learning.trainer import PeftTrainer
+from iovsim.learning.trainers import build_trainer, check_trainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
 
 
@@ -29,6 +29,7 @@ class RunSpec:
     policy: PolicyFile
     seed: int
     out: Path
+    training: TrainerSpec = field(default_factory=TrainerSpec)
 
     @property
     def label(self) -> str:
@@ -42,10 +43,11 @@ def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool =
     Raises an `IovsimError` for whatever is wrong with the input.
     """
     method = build_method(spec.policy)
+    check_trainer(spec.training)
     check_tuning(spec.scenario, method.tuning)
     built = build_world(spec.scenario, spec.seed, cache, progress)
     with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
-        trainer = PeftTrainer({t.task: learning_task(built, t) for t in built.world.tasks})
+        trainer = build_trainer({t.task: learning_task(built, t) for t in built.world.tasks}, spec.training)
         record_world(built, folder.recorder)
         rules = {t.task: t.lora for t in built.world.tasks}
 
@@ -80,6 +82,7 @@ def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
             parameters=policy.model_dump(mode="json", exclude={"name", "title"}),
         ),
         scenario=spec.scenario.model_dump(mode="json"),
+        training=spec.training,
         charge_as={
             t.task: Charge(trained=built.backbones[t.task].name, charged=t.charged.name) for t in built.world.tasks
         },

@@ -11,7 +11,6 @@ from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.energy import ARCHITECTURES, with_head, with_lora, with_tokens
 from iovsim.errors import ScenarioError, TrainingError, near_match
 from iovsim.learning.backbones.backbone import Backbone, layers
-from iovsim.learning.backbones.pretrained import from_folder, from_hub, minilm
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.samples import Data
 from iovsim.learning.footprint import footprint, usual_and_long_tokens
@@ -107,9 +106,11 @@ def _rule(section: TaskSection) -> LoraRule:
 
 
 def _backbone(scenario: Scenario, task: TaskSection) -> Backbone:
+    if isinstance(task.backbone, RoadVitSection):
+        return roadvit()
+    from iovsim.learning.backbones.pretrained import from_folder, from_hub, minilm  # late: transformers takes seconds
+
     match task.backbone:
-        case RoadVitSection():
-            return roadvit()
         case MinilmSection(max_tokens=tokens):
             return minilm(tokens)
         case HubSection(model=model, revision=revision, pooling=pooling, max_tokens=tokens):

@@ -17,9 +17,10 @@ from iovsim.domain import Adapter, Head, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD
 from iovsim.learning.backbones.backbone import Backbone
-from iovsim.learning.lora import PREFIX, lora_config
+from iovsim.learning.lora import PREFIX, lora_settings
 
-TENSORS_FILE = "adapter_model.safetensors"  # PEFT's name
+CONFIG_FILE = "adapter_config.json"  # PEFT's names
+TENSORS_FILE = "adapter_model.safetensors"
 MODEL_FILE = "model.safetensors"
 
 
@@ -32,10 +33,10 @@ def save_adapter(adapter: Adapter, backbone: Backbone, rule: LoraRule, folder: P
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as unfinished:
         if adapter.tuning is Tuning.LORA:
-            config = lora_config(backbone, rule, adapter.rank)
-            config.inference_mode = True
-            config.base_model_name_or_path = backbone.name
-            config.save_pretrained(unfinished)
+            # Written without PEFT, which takes seconds to import; it fills in its defaults when it reads.
+            config = lora_settings(backbone, rule, adapter.rank)
+            config |= {"peft_type": "LORA", "inference_mode": True, "base_model_name_or_path": backbone.name}
+            (Path(unfinished) / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
             save_tensors(adapter, Path(unfinished) / TENSORS_FILE)
         else:
             plain = {name.removeprefix(PREFIX): array for name, array in adapter.tensors.items()}

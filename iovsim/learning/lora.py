@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import nn
 
 from iovsim.domain import Adapter, Float32Array, LoraRule, Scaling, Tuning
@@ -21,6 +20,9 @@ from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD, adapted_layers, draw_a, factors
 from iovsim.learning.backbones.backbone import Backbone, Classifier, classifier, head_tensors, layers
 from iovsim.rng import seed_of, stream
+
+if TYPE_CHECKING:  # PEFT takes seconds to import, and only the reference trainer computes with it
+    from peft import LoraConfig, PeftModel
 
 PREFIX = "base_model.model."
 """What PEFT puts before the names of the model's own parameters."""
@@ -31,16 +33,23 @@ def lora_config(backbone: Backbone, rule: LoraRule, rank: int) -> LoraConfig:
 
     Raises `TrainingError` where the backbone has no layers of the rule's roles, or fewer blocks than the rule adapts.
     """
+    from peft import LoraConfig
+
+    return LoraConfig(**lora_settings(backbone, rule, rank))
+
+
+def lora_settings(backbone: Backbone, rule: LoraRule, rank: int) -> dict[str, Any]:
+    """The arguments of `lora_config`, which are also what PEFT's file of an adapter says; raises the same."""
     names = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora", rule.top_blocks)
-    return LoraConfig(
-        r=rank,
-        lora_alpha=rule.alpha,  # type: ignore[arg-type]  # PEFT names it an int, but only divides it
-        target_modules=[f"trunk.{name}" for name in names],
-        modules_to_save=["head"],
-        lora_dropout=rule.dropout,
-        use_rslora=rule.scaling is Scaling.RSLORA,
-        bias="none",
-    )
+    return {
+        "r": rank,
+        "lora_alpha": rule.alpha,
+        "target_modules": [f"trunk.{name}" for name in names],
+        "modules_to_save": ["head"],
+        "lora_dropout": rule.dropout,
+        "use_rslora": rule.scaling is Scaling.RSLORA,
+        "bias": "none",
+    }
 
 
 def initial(
@@ -71,6 +80,8 @@ def initial(
 
 def peft_model(backbone: Backbone, classes: int, rule: LoraRule, rank: int) -> PeftModel:
     """The backbone with empty LoRA layers of this rank, to be filled by `load_into`; it shares the frozen weights."""
+    from peft import get_peft_model
+
     model = get_peft_model(classifier(backbone, classes), lora_config(backbone, rule, rank))
     _drop_only_in_adapters(model)
     return model
@@ -86,6 +97,8 @@ def reference_model(backbone: Backbone, classes: int, tuning: Tuning) -> Classif
 
 def load_into(model: nn.Module, adapter: Adapter) -> None:
     """Sets the adapter's tensors in a model built for it. Raises `TrainingError` where names or shapes differ."""
+    from peft import PeftModel, set_peft_model_state_dict
+
     state = {name: torch.from_numpy(array.copy()) for name, array in adapter.tensors.items()}
     wanted = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     try:
@@ -107,6 +120,8 @@ def load_into(model: nn.Module, adapter: Adapter) -> None:
 
 def taken_from(model: nn.Module, like: Adapter) -> Adapter:
     """A copy of what was trained, as an adapter like the one that the model was filled with."""
+    from peft import PeftModel, get_peft_model_state_dict
+
     if isinstance(model, PeftModel):
         state: Mapping[str, torch.Tensor] = get_peft_model_state_dict(
             model,

@@ -1,24 +1,17 @@
-"""Names of precisions become the numbers that the frozen model computes with; adapters stay in single precision."""
+"""Names of precisions become torch's types."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import torch
 
+from iovsim.domain import Precision
 
-class Precision(StrEnum):
-    """What the frozen model and the activations are computed in."""
 
-    FP32 = "fp32"
-    BF16 = "bf16"  # twice as fast where the processor has it; results differ, see `iovsim bench precision`
-    FP64 = "fp64"  # slow: to compare ways of computing
+def computed(precision: Precision) -> torch.dtype:
+    """Of the frozen model and the activations."""
+    return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP64: torch.float64}[precision]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[self.value]
 
-    @property
-    def trained(self) -> torch.dtype:
-        """Of adapters, heads, their gradients and the optimiser."""
-        return torch.float64 if self is Precision.FP64 else torch.float32
+def trained(precision: Precision) -> torch.dtype:
+    """Of adapters, heads, their gradients and the optimiser's moments."""
+    return torch.float64 if precision is Precision.FP64 else torch.float32

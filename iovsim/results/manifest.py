@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ResultsError
 from iovsim.results.files import write_whole
 from iovsim.results.recorder import TableFile
@@ -87,6 +88,7 @@ class Manifest:
     policy: PolicyRecord
     scenario: Mapping[str, Any]
     charge_as: Mapping[str, Charge]  # by task
+    training: TrainerSpec = field(default_factory=TrainerSpec)
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     status: RunStatus = RunStatus.RUNNING
     started: str = field(default_factory=now)  # wall clock, ISO 8601, UTC
@@ -111,6 +113,11 @@ class Manifest:
             **plain
             | {
                 "policy": PolicyRecord(**plain["policy"]),
+                "training": TrainerSpec(
+                    TrainerKind(plain["training"]["kind"]),
+                    Precision(plain["training"]["precision"]),
+                    plain["training"]["device"],
+                ),
                 "charge_as": {task: Charge(**charge) for task, charge in plain["charge_as"].items()},
                 "tables": {name: TableFile(**entry) for name, entry in plain["tables"].items()},
                 "status": RunStatus(plain["status"]),

@@ -23,8 +23,8 @@ def pair(runs: Sequence[Run], common_seeds: bool = False) -> Paired:
     """Sorts runs into policies and seeds.
 
     Raises `ResultsError` where there are no runs, two runs share policy and seed, a policy's parameters differ between
-    its runs, the worlds' names differ, a policy lacks a seed (unless `common_seeds` drops the seeds that not all
-    have), or runs of one seed have different world hashes.
+    its runs, the worlds' names or the precisions of training differ, a policy lacks a seed (unless `common_seeds` drops
+    the seeds that not all have), or runs of one seed have different world hashes.
     """
     table = _by_policy(runs)
     every = sorted({seed for by_seed in table.values() for seed in by_seed})
@@ -52,6 +52,11 @@ def _by_policy(runs: Sequence[Run]) -> dict[str, dict[int, Run]]:
             raise ResultsError(
                 f"{run.path}: world {run.manifest.world!r}, but {runs[0].path} is of world "
                 f"{runs[0].manifest.world!r}; compare runs of one world only."
+            )
+        if run.manifest.training.precision is not runs[0].manifest.training.precision:
+            raise ResultsError(
+                f"{run.path}: trained in {run.manifest.training.precision}, but {runs[0].path} in "
+                f"{runs[0].manifest.training.precision}; compare runs of one precision only."
             )
         by_seed = table.setdefault(run.manifest.policy.name, {})
         _check_same_policy(run, by_seed)

@@ -10,7 +10,7 @@ import pytest
 from iovsim.analysis.centralised import write_centralised
 
 from iovsim.config import Scenario, scenario_from
-from iovsim.domain import Tuning
+from iovsim.domain import TrainerSpec, Tuning
 from iovsim.errors import ScenarioError, TrainingError
 from iovsim.experiment.batch import train_all
 from iovsim.experiment.centralised import plan, train_centrally
@@ -43,18 +43,18 @@ def scenario() -> Scenario:
 
 
 def test_everything_asked_for_is_planned_once(scenario: Scenario) -> None:
-    specs = plan(scenario, (), (Tuning.LORA, Tuning.HEAD), (2, 8), 1, (1, 2))
+    specs = plan(scenario, (), (Tuning.LORA, Tuning.HEAD), (2, 8), 1, (1, 2), TrainerSpec())
     with pytest.raises(ScenarioError, match=r"task 'signs', key 'training.learning_rate': no rate for tuning full"):
-        plan(scenario, (), (Tuning.FULL,), (), 1, (1,))
+        plan(scenario, (), (Tuning.FULL,), (), 1, (1,), TrainerSpec())
     asked = {(s.task, s.tuning, s.rank, s.seed) for s in specs}
     assert len(asked) == len(specs) == 2 * (2 + 1) * 2
     assert {s.rank for s in specs if s.tuning is Tuning.HEAD} == {0}
     with pytest.raises(ScenarioError, match="small: no task 'sings'; did you mean 'signs'"):
-        plan(scenario, ("sings",), (Tuning.LORA,), (8,), 1, (1,))
+        plan(scenario, ("sings",), (Tuning.LORA,), (8,), 1, (1,), TrainerSpec())
 
 
 def test_training_in_one_place_learns_and_repeats(scenario: Scenario, session_cache: Path) -> None:
-    (spec,) = plan(scenario, ("signs",), (Tuning.LORA,), (4,), 4, (1,))
+    (spec,) = plan(scenario, ("signs",), (Tuning.LORA,), (4,), 4, (1,), TrainerSpec())
     before, after = train_centrally(spec, session_cache).to_dict("records")
     assert (before["epoch"], before["steps"]) == (0, 0)
     assert (after["epoch"], after["steps"], after["samples"]) == (4, 4 * 14, 80)  # 216 left after validation
@@ -65,7 +65,15 @@ def test_training_in_one_place_learns_and_repeats(scenario: Scenario, session_ca
 
 def test_training_that_diverges_ends_in_a_message(session_cache: Path) -> None:
     lights = {**WORLD["tasks"][1], "training": {"learning_rate": 1.0, "weight_decay": 1e30}}
-    (spec,) = plan(scenario_from({**WORLD, "tasks": [lights]}, Path("small.toml")), (), (Tuning.LORA,), (2,), 2, (1,))
+    (spec,) = plan(
+        scenario_from({**WORLD, "tasks": [lights]}, Path("small.toml")),
+        (),
+        (Tuning.LORA,),
+        (2,),
+        2,
+        (1,),
+        TrainerSpec(),
+    )
     with pytest.raises(TrainingError, match=r"task 'lights', .*; lower learning_rate = 1.0"):
         train_centrally(spec, session_cache)
 
@@ -73,7 +81,7 @@ def test_training_that_diverges_ends_in_a_message(session_cache: Path) -> None:
 def test_workers_give_the_same_rows_and_a_figure_shows_them(
     scenario: Scenario, session_cache: Path, tmp_path: Path
 ) -> None:
-    specs = plan(scenario, ("lights",), (Tuning.LORA, Tuning.HEAD), (2, 4), 1, (1,))
+    specs = plan(scenario, ("lights",), (Tuning.LORA, Tuning.HEAD), (2, 4), 1, (1,), TrainerSpec())
     one, two = (train_all(specs, session_cache, lambda *_: None, jobs=jobs) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one, two)
     written = write_centralised(two, tmp_path / "out")

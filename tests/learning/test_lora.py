@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
 
 from iovsim.domain import ROLES, Adapter, LoraRule, Scaling, Tuning
@@ -219,3 +219,16 @@ def test_merging_leaves_the_base_as_it_was(backbone: Backbone) -> None:
         model.get_parameter("trunk.blocks.0.attention.query.weight"), before["blocks.0.attention.query.weight"]
     )
     assert all(torch.equal(t, before[n]) for n, t in backbone.trunk.state_dict().items())
+
+
+def test_the_file_of_settings_says_what_peft_itself_would_write(backbone: Backbone, tmp_path: Path) -> None:
+    rule = replace(RULE, dropout=0.1, top_blocks=2, scaling=Scaling.RSLORA)
+    save_adapter(lora.initial(backbone, "signs", 5, rule, 4, seed=1), backbone, rule, tmp_path / "ours")
+    config = lora.lora_config(backbone, rule, 4)
+    config.inference_mode, config.base_model_name_or_path = True, backbone.name
+    config.save_pretrained(str(tmp_path / "theirs"))
+    ours, theirs = (LoraConfig.from_pretrained(str(tmp_path / who)).to_dict() for who in ("ours", "theirs"))
+    assert {**ours, "target_modules": set(ours["target_modules"])} == {
+        **theirs,
+        "target_modules": set(theirs["target_modules"]),
+    }

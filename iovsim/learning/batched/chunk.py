@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from iovsim.domain import Adapter, Failure, Float32Array, IntArray, Update
+from iovsim.learning.adapter import is_finite
 from iovsim.learning.batched.flat import from_row
 from iovsim.learning.batched.many import Dropout
 from iovsim.learning.batched.model import Batch, Parameters, Upper, losses_and_gradients, put_in_place, release
@@ -83,9 +84,9 @@ def _outcome(work: Work) -> Update | Failure | None:
     if work.left:
         return None
     tensors = from_row(work.values, work.layout, job.adapter.tensors)
-    if not all(np.isfinite(array).all() for array in tensors.values()):
-        return diverged(job, "weights are no longer finite")
     adapter = Adapter(job.adapter.rank, job.adapter.alpha, tensors, job.adapter.scaling, job.adapter.tuning)
+    if not is_finite(adapter):
+        return diverged(job, "its weights are no longer finite")
     return Update(adapter, len(job.samples), loss_before=epochs[0], loss_after=epochs[-1], fraction=1.0)
 
 

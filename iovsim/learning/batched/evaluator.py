@@ -17,6 +17,7 @@ from iovsim.learning.backbones.backbone import Inputs
 from iovsim.learning.batched.models import Models
 from iovsim.learning.evaluate import evaluation, logits, mean_evaluation, mean_metrics, metrics
 from iovsim.learning.lora import PREFIX
+from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import Prepared
 
 BATCH = 64
@@ -87,9 +88,9 @@ class Evaluator:
         upper = self._models.merged(merged, cut, inputs)
         source = self._models.source(learning.backbone, cut, inputs)
         order = np.argsort(source.lengths[rows], kind="stable")
-        dtype = self._models.precision.dtype
+        dtype = computed(self._models.precision)
         parts = [upper.features(*source(rows[order[k : k + BATCH]], dtype)) for k in range(0, len(rows), BATCH)]
-        joined = torch.cat(parts).to("cpu", self._models.precision.trained)
+        joined = torch.cat(parts).to("cpu", trained(self._models.precision))
         back = torch.empty_like(joined)
         back[torch.from_numpy(order)] = joined
         return back

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iovsim.domain import IntArray
+from iovsim.domain import IntArray, Precision
 from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
 from iovsim.learning.batched.cut import Cut, can_be_cut, cast, cut_of, joined, own_modules, remove_below, states_below
 from iovsim.learning.batched.kept import Kept
 from iovsim.learning.batched.model import Upper
-from iovsim.learning.precision import Precision
+from iovsim.learning.precision import computed, trained
 
 
 class Source:
@@ -109,7 +109,7 @@ class Models:
         recalls = self._keeps(cut, inputs)
         if cut is not None and recalls:
             remove_below(tree, cut, blocks_of(trunk))
-        return Upper(cast(tree, self.precision.dtype, self.device), layers, recalls=recalls)
+        return Upper(cast(tree, computed(self.precision), self.device), layers, recalls=recalls)
 
     def _keeps(self, cut: Cut | None, inputs: Inputs) -> bool:
         texts = len(inputs.batch(first_row())) > 1
@@ -117,9 +117,9 @@ class Models:
 
     def _below(self, trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
         """What is kept is worked out in single precision at least, and stored in that of the computed part."""
-        dtype = self.precision.trained
+        dtype = trained(self.precision)
         below = states_below(cast(own_modules(trunk), dtype, self.device), cut)
-        stored = dtype if cut.nothing_above else self.precision.dtype
+        stored = dtype if cut.nothing_above else computed(self.precision)
         return lambda *inputs: below(*(_cast(part, dtype, self.device) for part in inputs)).to(stored)
 
 

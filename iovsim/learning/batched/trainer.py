@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics, TrainJob, Tuning, Update
+from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics, Precision, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.batched.chunk import Kind, train_alike
@@ -21,7 +21,7 @@ from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
 from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.work import Work, work_of
 from iovsim.learning.lora import PREFIX
-from iovsim.learning.precision import Precision
+from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import LearningTask, check_job
 from iovsim.learning.trainer import PeftTrainer
 
@@ -105,7 +105,7 @@ class BatchedTrainer:
         cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
         least = READOUT_RANK if cut is not None and cut.readout else LEAST_RANK
         rank = padded_rank(job.adapter.rank, least)
-        return work_of(job, prepared.pool.lengths, self._models.precision.trained, rank)
+        return work_of(job, prepared.pool.lengths, trained(self._models.precision), rank)
 
     def _kind(self, work: Work) -> Kind:
         """What the work and all that are like it need."""
@@ -119,7 +119,7 @@ class BatchedTrainer:
             source=source,
             labels=prepared.learning.data.train.labels,
             class_weights=prepared.class_weights,
-            dtype=self._models.precision.dtype,
+            dtype=computed(self._models.precision),
             device=self._models.device,
             # Samples of different lengths are not padded to each other's: such vehicles are trained one by one.
             most=_most_at_once(work.batch_size, source.computed) if source.alike else 1,

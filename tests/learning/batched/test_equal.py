@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iovsim.domain import ROLES, LoraRule, Recipe, Scaling, Tuning, Update
+from iovsim.domain import ROLES, LoraRule, Precision, Recipe, Scaling, Tuning, Update
 from iovsim.learning.batched.trainer import BatchedTrainer
-from iovsim.learning.precision import Precision
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 from tests.learning.batched.jobs import distance, in_double, make_job, with_rule

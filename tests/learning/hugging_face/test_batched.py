@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from iovsim.domain import LoraRule, Recipe, TrainJob, Tuning
+from iovsim.domain import LoraRule, Precision, Recipe, TrainJob, Tuning
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.pretrained import from_folder
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.samples import Pictures, Texts
-from iovsim.learning.precision import Precision
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 from tests.learning.batched.jobs import distance, equal_bits, in_double

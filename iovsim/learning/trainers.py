@@ -1,0 +1,41 @@
+"""The name of a way to train becomes a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from iovsim.domain import Precision, Trainer, TrainerKind, TrainerSpec
+from iovsim.errors import TrainingError
+from iovsim.learning.batched.trainer import BatchedTrainer
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.trainer import PeftTrainer
+
+
+def build_trainer(tasks: Mapping[str, LearningTask], spec: TrainerSpec) -> Trainer:
+    """Raises `TrainingError` like `check_trainer`, and where a task's data do not suit it."""
+    check_trainer(spec)
+    if spec.kind is TrainerKind.PEFT:
+        return PeftTrainer(tasks)
+    return BatchedTrainer(tasks, precision=spec.precision, device=spec.device)
+
+
+def check_trainer(spec: TrainerSpec) -> None:
+    """Raises `TrainingError` for a device that torch does not find, and for what the reference does not do."""
+    try:
+        device = torch.device(spec.device)
+    except RuntimeError as error:
+        raise TrainingError(f"device {spec.device!r}: torch knows no such device; give cpu, cuda or cuda:1.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingError(f"device {spec.device!r}: only cpu and cuda are supported; give one of them.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(
+            f"device {spec.device!r}: torch {torch.__version__} finds {torch.cuda.device_count()} CUDA devices; give "
+            "cpu, or install a CUDA build of torch on a machine that has one."
+        )
+    if spec.kind is TrainerKind.PEFT and (spec.precision is not Precision.FP32 or device.type != "cpu"):
+        raise TrainingError(
+            f"trainer peft, precision {spec.precision}, device {spec.device}: the reference computes in fp32 on the "
+            "cpu; leave both out, or choose the trainer batched."
+        )
