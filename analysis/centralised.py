@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from iovsim.results.files import explained, write_whole
 from iovsim.results.intervals import interval
 
-from .style import DOTS_PER_INCH, TWO_COLUMNS_IN, legend_above, looks, save, styled
+from .style import DOTS_PER_INCH, ONE_COLUMN_IN, TWO_COLUMNS_IN, legend_above, looks, save, styled
 
 SCORES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 
@@ -38,14 +38,16 @@ def by_rank(rows: pd.DataFrame) -> Figure:
     """
     after = rows[rows["epoch"] > 0]
     tasks = sorted(after["task"].unique())
-    lines = -(-len(tasks) // 2)
-    figure = Figure(figsize=(TWO_COLUMNS_IN, 2.5 * lines + 0.5), dpi=DOTS_PER_INCH, layout="constrained")
+    columns = min(len(tasks), 2)
+    lines = -(-len(tasks) // columns)
+    width_in = TWO_COLUMNS_IN if columns == 2 else ONE_COLUMN_IN
+    figure = Figure(figsize=(width_in, 2.5 * lines + 0.5), dpi=DOTS_PER_INCH, layout="constrained")
     seeds = sorted(after["seed"].unique())
     note = "dots: seeds; points and bars: their mean and its 95 % t interval" if len(seeds) > 1 else "one seed"
     figure.supxlabel(
         f"Centralised reference, seeds {', '.join(map(str, seeds))}; {note}.", x=0.01, ha="left", fontsize=5.5
     )
-    panels = figure.subplots(lines, 2, squeeze=False).ravel()
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, task in zip(panels, tasks, strict=False):
         _draw_task(panel, after[after["task"] == task], task)
     for panel in panels[len(tasks) :]:

@@ -1,11 +1,13 @@
-"""`python -m iovsim.bench`: every benchmark becomes a line on the terminal and a row of `runs/bench/*.json`."""
+"""`python -m iovsim.bench [PART ...]`: benchmarks become lines on the terminal and rows of `runs/bench/*.json`."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from iovsim.bench import engine, frameworks, mobility
+from iovsim.bench import engine, frameworks, mobility, training
 from iovsim.bench.rows import Row, Skipped, write
+from iovsim.errors import near_match
 
 OUT = Path("runs/bench")
 
@@ -13,7 +15,12 @@ OUT = Path("runs/bench")
 def main() -> None:
     """Runs everything; rows appear as they are measured."""
     print(f"{'name':34}{'ours':>12}{'theirs':>12}{'ratio':>10}  unit, n, spread")
-    for name, part in (("mobility", mobility), ("engine", engine), ("frameworks", frameworks)):
+    parts = {"mobility": mobility, "engine": engine, "training": training, "frameworks": frameworks}
+    asked = sys.argv[1:] or list(parts)
+    for name in asked:
+        if name not in parts:
+            sys.exit(f"error: no benchmark {name!r}; {near_match(name, parts)}")
+        part = parts[name]
         measured: list[Row | Skipped] = []
         for row in part.rows():
             measured.append(row)

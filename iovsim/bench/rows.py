@@ -90,11 +90,19 @@ def cpu_s(work: Callable[[], object]) -> float:
     return cost(work).cpu_s
 
 
+def wall_s(work: Callable[[], object]) -> float:
+    """Seconds of `work` by the clock: where a device computes beside the processor."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
 def write(rows: Sequence[Row | Skipped], path: Path) -> None:
-    """A JSON list of rows, whole or not at all."""
+    """A JSON list of rows, whole or not at all; a skipped one has no figures and n = 0."""
+    blank = {"ours": None, "theirs": None, "ratio": None, "unit": "", "n": 0}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps([asdict(r) for r in rows], indent=2) + "\n")
+    part.write_text(json.dumps([(blank if isinstance(r, Skipped) else {}) | asdict(r) for r in rows], indent=2) + "\n")
     part.replace(path)
 
 

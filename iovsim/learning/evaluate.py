@@ -20,11 +20,11 @@ BATCH = 256
 BINS = 15  # of confidence, as in Guo et al. 2017
 
 
-def features(trunk: nn.Module, inputs: Inputs, rows: IntArray) -> torch.Tensor:
+def features(trunk: nn.Module, inputs: Inputs, rows: IntArray, batch: int = BATCH) -> torch.Tensor:
     """The trunk's features (n, width) of the samples at `rows`, without gradients, in batches of like length."""
     order = np.argsort(inputs.lengths[rows], kind="stable")
     with torch.inference_mode():
-        parts = [trunk(*inputs.batch(rows[order[k : k + BATCH]])) for k in range(0, len(rows), BATCH)]
+        parts = [trunk(*inputs.batch(rows[order[k : k + batch]])) for k in range(0, len(rows), batch)]
         joined = torch.cat(parts)
         back = torch.empty_like(joined)
         back[torch.from_numpy(order)] = joined

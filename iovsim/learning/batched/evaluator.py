@@ -23,6 +23,9 @@ from iovsim.learning.prepared import Prepared
 BATCH = 64
 """Samples at once."""
 
+ONE_TOKEN_BATCH = 256
+"""The same where the last block alone is worked out, for one token."""
+
 
 class Evaluator:
     """Evaluates the adapters of the tasks that `prepared` knows by name."""
@@ -81,15 +84,18 @@ class Evaluator:
 
     def _worked_out(self, task: str, adapter: Adapter, inputs: Inputs, rows: IntArray) -> Tensor:
         learning = self._prepared(task).learning
-        adapted = [layer.removeprefix(f"{PREFIX}trunk.") for layer in adapted_layers(adapter)]
-        whole = adapter.tuning is Tuning.FULL
-        cut = None if whole else self._models.cut(learning.backbone, adapted, dropout=0.0)
-        merged = lora.merged(learning.backbone, learning.task.classes, adapter).trunk
-        upper = self._models.merged(merged, cut, inputs)
+        if adapter.tuning is Tuning.FULL:
+            cut = None
+            upper = self._models.own(lora.merged(learning.backbone, learning.task.classes, adapter).trunk)
+        else:
+            adapted = [layer.removeprefix(f"{PREFIX}trunk.") for layer in adapted_layers(adapter)]
+            cut = self._models.cut(learning.backbone, adapted, dropout=0.0)
+            upper = self._models.merged(learning.backbone, cut, inputs, adapter)
         source = self._models.source(learning.backbone, cut, inputs)
+        batch = ONE_TOKEN_BATCH if cut is not None and cut.readout else BATCH
         order = np.argsort(source.lengths[rows], kind="stable")
         dtype = computed(self._models.precision)
-        parts = [upper.features(*source(rows[order[k : k + BATCH]], dtype)) for k in range(0, len(rows), BATCH)]
+        parts = [upper.features(*source(rows[order[k : k + batch]], dtype)) for k in range(0, len(rows), batch)]
         joined = torch.cat(parts).to("cpu", trained(self._models.precision))
         back = torch.empty_like(joined)
         back[torch.from_numpy(order)] = joined

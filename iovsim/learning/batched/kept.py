@@ -48,9 +48,10 @@ class Kept:
         if self._rows is None:
             raise ValueError("no rows are asked for")
         if self._starts is None:
-            return self._rows[torch.from_numpy(rows)]
+            return self._rows.index_select(0, torch.from_numpy(rows))
         if self.alike:
-            return self._rows.view(len(self._group_of), -1, self._rows.shape[1])[torch.from_numpy(rows)]
+            whole = self._rows.view(len(self._group_of), -1, self._rows.shape[1])
+            return whole.index_select(0, torch.from_numpy(rows))  # several times faster than by brackets
         counts = self._starts[rows + 1] - self._starts[rows]
         longest = int(counts.max())
         places = np.arange(longest)

@@ -39,20 +39,26 @@ class Factors:
 
 
 class ManyLinear(nn.Module):
-    """Stands where the frozen layer stood; `factors` are set before each forward pass in training."""
+    """Stands where the frozen layer stood; in training it holds `factors`, in evaluation perhaps a `merged` weight."""
 
     def __init__(self, frozen: nn.Linear) -> None:
         super().__init__()
         self.frozen = frozen
         self.factors: Factors | None = None
+        self.merged: Tensor | None = None  # (outputs, inputs), in place of the frozen weight where there are no factors
 
     def forward(self, x: Tensor) -> Tensor:
         if self.factors is None:
-            return functional.linear(x, self.frozen.weight, self.frozen.bias)
+            return functional.linear(x, self.weight, self.frozen.bias)
         dropout = self.factors.dropout
         dropped = x if dropout.probability == 0 else x * dropout_mask(x, dropout)
         joined: Tensor = _Joined.apply(x, dropped, root(x), self.frozen, self.factors)  # type: ignore[no-untyped-call]
         return joined
+
+    @property
+    def weight(self) -> Tensor:
+        """What multiplies the rows of all vehicles."""
+        return self.frozen.weight if self.merged is None or self.factors is not None else self.merged
 
 
 def dropout_mask(x: Tensor, dropout: Dropout) -> Tensor:
@@ -110,7 +116,5 @@ class _Joined(torch.autograd.Function):
 
 def add_product(sum_: Tensor, left: Tensor, right: Tensor) -> None:
     """Adds matrix products (V, m, n) to a sum of perhaps higher precision."""
-    if sum_.dtype == left.dtype:
-        sum_.baddbmm_(left, right)
-    else:
-        sum_.add_(torch.bmm(left, right))
+    # Not baddbmm: into rows of a flat buffer torch would multiply one vehicle after the other.
+    sum_.add_(torch.bmm(left, right))

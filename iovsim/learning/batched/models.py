@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iovsim.domain import IntArray, Precision
+from iovsim.domain import Adapter, IntArray, Precision
+from iovsim.learning.adapter import adapted_layers, factors
 from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
 from iovsim.learning.batched.cut import Cut, can_be_cut, cast, cut_of, joined, own_modules, remove_below, states_below
 from iovsim.learning.batched.kept import Kept
 from iovsim.learning.batched.model import Upper
+from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 
 
@@ -86,9 +88,21 @@ class Models:
             self._uppers[key] = self._upper(backbone.trunk, cut, inputs, adapted)
         return self._uppers[key]
 
-    def merged(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs) -> Upper:
-        """The computed part of a trunk of one's own that has an adapter in its weights."""
-        return self._upper(trunk, cut, inputs, ())
+    def merged(self, backbone: Backbone, cut: Cut | None, inputs: Inputs, adapter: Adapter) -> Upper:
+        """The computed part of the trunk with a LoRA adapter in its weights; valid until the next one is asked for."""
+        adapted = adapted_layers(adapter)
+        names = [layer.removeprefix(f"{PREFIX}trunk.") for layer in adapted]
+        upper = self.upper(backbone, names, cut, inputs)
+        for layer, name in zip(adapted, names, strict=True):
+            left, right = factors(adapter, layer)
+            frozen = backbone.trunk.get_parameter(f"{name}.weight").detach().double()
+            merged = frozen + torch.from_numpy(left @ right)
+            upper.adapted[name].merged = merged.to(self.device, computed(self.precision))
+        return upper
+
+    def own(self, trunk: nn.Module) -> Upper:
+        """A trunk of one's own, computed as a whole."""
+        return Upper(cast(own_modules(trunk), computed(self.precision), self.device), recalls=False)
 
     def source(self, backbone: Backbone, cut: Cut | None, inputs: Inputs) -> Source:
         """Where the computed part gets its states from."""

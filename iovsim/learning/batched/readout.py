@@ -35,21 +35,21 @@ class ReadoutBlock(nn.Module):
         self.attention, self.norm2, self.mlp = block.attention, block.norm2, block.mlp
 
     def forward(self, states: Tensor, keep: int = 1) -> Tensor:
-        tokens, read = states[:, :-1], states[:, -1:]
+        tokens, read = states[:, :-1], states[:, -1]
         attention = self.attention
-        query = attention.query(tokens[:, :keep]).view(len(states), HEADS, PER_HEAD) * PER_HEAD**-0.5
+        query = attention.query(tokens[:, 0].contiguous()).view(len(states), HEADS, PER_HEAD) * PER_HEAD**-0.5
         asked = _into_inputs(attention.key, query)
         weights = torch.softmax(torch.bmm(asked, tokens.transpose(1, 2)), dim=-1)
         mixed = _into_outputs(attention.value, torch.bmm(weights, tokens))
-        x = read + attention.output(mixed.reshape(len(states), keep, WIDTH))
+        x = read + attention.output(mixed.reshape(len(states), WIDTH))
         deeper: Tensor = x + self.mlp(self.norm2(x))
-        return deeper
+        return deeper.view(len(states), keep, WIDTH)
 
 
 def _into_inputs(layer: nn.Module, heads: Tensor) -> Tensor:
     """Rows of one head each, (n, heads, e), times the layer's weight: (n, heads, width)."""
-    frozen, factors = _parts(layer)
-    weight = frozen.weight.view(HEADS, PER_HEAD, WIDTH)
+    weight, _, factors = _parts(layer)
+    weight = weight.view(HEADS, PER_HEAD, WIDTH)
     whole = torch.bmm(heads.transpose(0, 1), weight).transpose(0, 1)
     if factors is None:
         return whole
@@ -59,21 +59,22 @@ def _into_inputs(layer: nn.Module, heads: Tensor) -> Tensor:
 
 def _into_outputs(layer: nn.Module, mixed: Tensor) -> Tensor:
     """Each head's mixture of inputs, (n, heads, width), through the head's part of the layer: (n, heads, e)."""
-    frozen, factors = _parts(layer)
-    weight = frozen.weight.view(HEADS, PER_HEAD, WIDTH).transpose(1, 2)
-    whole = torch.bmm(mixed.transpose(0, 1), weight).transpose(0, 1) + frozen.bias.view(HEADS, PER_HEAD)
+    weight, bias, factors = _parts(layer)
+    weight = weight.view(HEADS, PER_HEAD, WIDTH).transpose(1, 2)
+    whole = torch.bmm(mixed.transpose(0, 1), weight).transpose(0, 1) + bias.view(HEADS, PER_HEAD)
     if factors is None:
         return whole
     beside: Tensor = _BesideOutputs.apply(mixed, root(mixed), factors)  # type: ignore[no-untyped-call]
     return whole + beside
 
 
-def _parts(layer: nn.Module) -> tuple[nn.Linear, Factors | None]:
+def _parts(layer: nn.Module) -> tuple[Tensor, Tensor, Factors | None]:
+    """Weight, bias and, if it has any, the vehicles' factors of a layer."""
     if isinstance(layer, ManyLinear):
-        return layer.frozen, layer.factors
+        return layer.weight, layer.frozen.bias, layer.factors
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"a linear layer is expected, found {type(layer).__name__}")
-    return layer, None
+    return layer.weight, layer.bias, None
 
 
 def _by_head(rows: Tensor, vehicles: int) -> Tensor:

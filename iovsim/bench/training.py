@@ -1,0 +1,207 @@
+"""Local training and evaluation, batched beside plain PEFT: a vehicle's step becomes processor time, a sample likewise.
+
+Time of one thread's processor, so that other programs disturb little. Both sides train the same jobs, of ranks 2, 4, 8,
+16 and 32 in turn, each from its own adapter. `ratio` is how many times faster than PEFT.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from iovsim.bench.rows import Row, Skipped, alone, cpu_s, in_turn, wall_s
+from iovsim.domain import LoraRule, Precision, Recipe, Task, TrainJob, Tuning, Update
+from iovsim.energy.compute import train_flops
+from iovsim.errors import TrainingError
+from iovsim.learning import lora
+from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.backbones.pretrained import minilm
+from iovsim.learning.backbones.roadvit import roadvit
+from iovsim.learning.batched.trainer import BatchedTrainer
+from iovsim.learning.data.builtin import generate
+from iovsim.learning.data.samples import Data
+from iovsim.learning.evaluate import features
+from iovsim.learning.footprint import footprint
+from iovsim.learning.prepared import LearningTask
+from iovsim.learning.threads import use_one_thread
+from iovsim.learning.trainer import PeftTrainer
+from iovsim.rng import stream
+
+REPEATS = 5
+RANKS = (2, 4, 8, 16, 32)
+POOL = 1024
+TESTED = 1024
+STEPS = 4  # of each job
+LONGEST = 64
+"""Steps of all jobs of a measurement, at most: with more vehicles each has fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One comparison of training."""
+
+    backbone: str
+    top_blocks: int | None
+    vehicles: int
+    batch: int
+    precision: Precision = Precision.FP32
+
+    @property
+    def name(self) -> str:
+        return f"train/{self.backbone}-{_blocks(self.top_blocks)}-{self.precision}-b{self.batch}-v{self.vehicles}"
+
+    @property
+    def steps(self) -> int:
+        return max(1, min(STEPS, LONGEST // self.vehicles))
+
+
+def cases(backbone: str) -> list[Case]:
+    """All layers at 1 to 64 vehicles and two batch sizes, and the top one and two blocks at 16."""
+    found = [Case(backbone, None, v, b) for b in (8, 16) for v in (1, 4, 16, 64)]
+    found += [Case(backbone, None, 16, b, Precision.BF16) for b in (8, 16)]
+    both = (Precision.FP32, Precision.BF16)
+    return found + [Case(backbone, top, v, 8, p) for top in (1, 2) for v in (1, 16, 64) for p in both]
+
+
+def rows() -> Iterator[Row | Skipped]:
+    """The peak of matrix products, then training and evaluation of both built-in backbones."""
+    use_one_thread()
+    peaks = {}
+    for precision, dtype in ((Precision.FP32, torch.float32), (Precision.BF16, torch.bfloat16)):
+        row = alone(f"peak/gemm-{precision}", "GFLOP/s", partial(_gemm_gflops, dtype), n=REPEATS)
+        peaks[precision] = row.ours
+        yield row
+    for name in ("roadvit", "minilm"):
+        try:
+            bench = Bench.of(name)
+        except TrainingError as error:
+            yield Skipped(f"train/{name}", str(error))
+            continue
+        for case in cases(name):
+            yield bench.compared(case, peaks[case.precision])
+        for top_blocks in (None, 1):
+            for precision in (Precision.FP32, Precision.BF16):
+                yield bench.evaluated(top_blocks, precision)
+    yield _cuda()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """A backbone and data to train it on."""
+
+    name: str
+    backbone: Backbone
+    data: Data
+
+    @classmethod
+    def of(cls, name: str) -> Bench:
+        """Raises `TrainingError` where the backbone is not installed."""
+        if name == "roadvit":
+            return cls(name, roadvit(), generate("signs", train=POOL, test=TESTED, districts=4, seed=0))
+        return cls(name, minilm(64), generate("incidents", train=POOL, test=TESTED, districts=4, seed=0))
+
+    def compared(self, case: Case, peak_gflops: float) -> Row:
+        """PEFT in single precision, one job after the other, beside the batched trainer: CPU milliseconds a step."""
+        learning = self.learning(case.top_blocks, case.batch)
+        theirs, ours = PeftTrainer({"t": learning}), BatchedTrainer({"t": learning}, precision=case.precision)
+        jobs = jobs_of(theirs, case)
+        steps = case.vehicles * case.steps
+        row = in_turn(
+            case.name,
+            "CPU ms a step",
+            lambda: 1e3 * cpu_s(lambda: ours.train(jobs)) / steps,
+            lambda: 1e3 * cpu_s(lambda: [theirs.train(job) for job in jobs]) / steps,
+            n=REPEATS,
+            faster=True,
+        )
+        reached = self._flops_a_step(learning, case) / (row.ours * 1e-3) / (peak_gflops * 1e9)
+        return replace(row, note=f"{reached:.2f} of the GEMM peak, by the FLOPs of a step that keeps nothing")
+
+    def evaluated(self, top_blocks: int | None, precision: Precision) -> Row:
+        """Trained adapters on held-out samples, CPU milliseconds each: a plain PEFT model in batches of 64 beside ours.
+
+        Two adapters in turn, since features of the last one are still known.
+        """
+        learning = self.learning(top_blocks, 8)
+        ours = BatchedTrainer({"t": learning}, precision=precision)
+        start = jobs_of(PeftTrainer({"t": learning}), Case(self.name, top_blocks, 2, 8))
+        adapters = [u.adapter for u in ours.train(start) if isinstance(u, Update)]
+        theirs = lora.peft_model(learning.backbone, learning.task.classes, learning.task.lora, adapters[0].rank)
+        lora.load_into(theirs, adapters[0])
+        inputs = learning.backbone.prepare(learning.data.test.inputs)
+        asked = itertools.cycle(adapters)
+        return in_turn(
+            f"evaluate/{self.name}-{_blocks(top_blocks)}-{precision}",
+            "CPU ms a sample",
+            lambda: 1e3 * cpu_s(lambda: ours.validate("t", next(asked))) / TESTED,
+            lambda: 1e3 * cpu_s(lambda: features(theirs, inputs, np.arange(TESTED), batch=64)) / TESTED,
+            n=REPEATS,
+            faster=True,
+        )
+
+    def learning(self, top_blocks: int | None, batch: int) -> LearningTask:
+        """The task with adapters on queries and values of the top blocks."""
+        rule, classes = LoraRule(16.0, top_blocks=top_blocks), len(self.data.train.classes)
+        recipe = Recipe(learning_rate=1e-3, batch_size=batch)
+        charged = footprint(self.backbone, self.data.train.inputs, rule, classes)
+        task = Task("t", classes, RANKS, rule, recipe, {Tuning.LORA: 1e-3}, 1, False, 1.0, charged)
+        return LearningTask(task, self.backbone, self.data, self.data.test)
+
+    def _flops_a_step(self, learning: LearningTask, case: Case) -> float:
+        ranks = [RANKS[v % len(RANKS)] for v in range(case.vehicles)]
+        return statistics.fmean(train_flops(learning.task.charged, rank, case.batch) for rank in ranks)
+
+
+def jobs_of(trainer: PeftTrainer, case: Case) -> list[TrainJob]:
+    """One job a vehicle, on samples of its own."""
+    recipe = trainer.prepared("t").learning.task.recipe
+    return [
+        TrainJob(
+            task="t",
+            vehicle=f"v{v}",
+            round=0,
+            rsu="r",
+            adapter=trainer.initial("t", RANKS[v % len(RANKS)], v),
+            samples=stream(v, "bench samples").permutation(POOL)[: case.batch * case.steps],
+            epochs=1,
+            recipe=recipe,
+            dropout=0.0,
+            seed=v,
+        )
+        for v in range(case.vehicles)
+    ]
+
+
+def _blocks(top_blocks: int | None) -> str:
+    return "all" if top_blocks is None else f"top{top_blocks}"
+
+
+def _gemm_gflops(dtype: torch.dtype, size: int = 1024) -> float:
+    """Of square matrices, on one thread."""
+    left, right = (torch.ones(size, size, dtype=dtype) for _ in range(2))
+    seconds = cpu_s(lambda: [left @ right for _ in range(8)])
+    return 8 * 2 * size**3 / seconds / 1e9
+
+
+def _cuda() -> Row | Skipped:
+    """64 vehicles on a GPU beside PEFT on one thread of the processor, where there is a GPU."""
+    if not torch.cuda.is_available():
+        return Skipped("train/roadvit-all-cuda-v64", "not measured: torch finds no CUDA device")
+    bench, case = Bench.of("roadvit"), Case("roadvit", None, 64, 8)
+    learning = bench.learning(None, 8)
+    theirs, ours = PeftTrainer({"t": learning}), BatchedTrainer({"t": learning}, device="cuda")
+    jobs = jobs_of(theirs, case)
+    return in_turn(
+        "train/roadvit-all-cuda-v64",
+        "wall ms a step",
+        lambda: 1e3 * wall_s(lambda: ours.train(jobs)) / (64 * case.steps),
+        lambda: 1e3 * wall_s(lambda: [theirs.train(job) for job in jobs]) / (64 * case.steps),
+        n=REPEATS,
+        faster=True,
+    )
