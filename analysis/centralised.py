@@ -75,6 +75,8 @@ def _draw_task(panel: Axes, rows: pd.DataFrame, task: str) -> None:
             if len(level):
                 label = f"{name}, {'head alone' if tuning == 'head' else 'full fine-tuning'}"
                 panel.axhline(level.mean(), color=look.color, linestyle=line, linewidth=0.8, label=label)
+    low, high = panel.get_ylim()  # an interval may leave the range of a score, the axis need not
+    panel.set_ylim(max(low, 0.0), min(high, 1.0))
     panel.set_xticks(np.arange(len(ranks)), [str(rank) for rank in ranks])
     panel.set(title=f"{task}, {int(adapted['steps'].iloc[0])} steps", xlabel="LoRA rank", ylabel="held-out score")
 

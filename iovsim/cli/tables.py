@@ -59,6 +59,11 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
         ("world", f"{manifest.world}, hash {manifest.world_hash[:12]}"),
         ("policy", f"{manifest.policy.name} ({manifest.policy.kind}), forecast {manifest.policy.forecast}"),
         ("seed", str(manifest.seed)),
+        (
+            "training",
+            f"{manifest.policy.parameters.get('tuning', 'lora')}, trainer {manifest.training.kind}, "
+            f"{manifest.training.precision}, {manifest.training.device}",
+        ),
         *((f"task {t}", f"trained: {c.trained}, charged as {c.charged}") for t, c in manifest.charge_as.items()),
         ("status", f"{manifest.status}{took}"),
         *((("error", manifest.error),) if manifest.error else ()),

@@ -60,6 +60,7 @@ def validate(model: type[ModelT], data: dict[str, Any], where: str) -> ModelT:
 
 
 def _one_line(model: type[BaseModel], errors: list[ErrorDetails], where: str) -> str:
+    errors = [e for e in errors if not _follows(e, errors)]
     errors = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key also shows as a missing one
     first = errors[0]
     key = _dotted(_without_tags(model, first["loc"]))
@@ -81,6 +82,14 @@ def _one_line(model: type[BaseModel], errors: list[ErrorDetails], where: str) ->
     found = "" if first["type"] == "value_error" and isinstance(first["input"], dict) else f" found {first['input']!r};"
     at = f"key '{key}':" if key else ""
     return " ".join(f"{where}: {at}{found} {message}.{more}".split())
+
+
+def _follows(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+    """Whether a list counts as too short only because what is in it is wrong."""
+    inside = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(e["loc"]) > len(inside) and e["loc"][: len(inside)] == inside for e in errors
+    )
 
 
 def _without_tags(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[int | str, ...]:

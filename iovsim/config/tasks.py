@@ -136,17 +136,20 @@ class TrainingSection(Model):
 
     local_epochs: Count = 1
     batch_size: Count = 16
-    learning_rate: Part | LearningRates = 2e-3
+    learning_rate: LearningRates = LearningRates(lora=2e-3)
     optimiser: Literal["adamw", "sgd"] = "adamw"
     weight_decay: NotNegative = 0.01
     clip_norm: Positive | None = None
     class_weights: Literal["none", "balanced"] = "none"
 
+    @field_validator("learning_rate", mode="before")
+    @classmethod
+    def _of_adapters(cls, given: object) -> object:
+        return {"lora": given} if isinstance(given, int | float) else given
+
     @property
     def rates(self) -> dict[str, float]:
         """Learning rate by what is trained."""
-        if isinstance(self.learning_rate, float):
-            return {"lora": self.learning_rate}
         return {name: rate for name, rate in self.learning_rate if rate is not None}
 
 

@@ -76,6 +76,8 @@ def train_centrally(spec: CentralSpec, cache: Path) -> pd.DataFrame:
     where training fails.
     """
     section = next(t for t in spec.scenario.tasks if t.name == spec.task)
+    if spec.rank:
+        section = section.model_copy(update={"ranks": (spec.rank,)})
     learning = learning_task(spec.scenario, section, cache)
     trainer = build_trainer({spec.task: learning}, spec.training)
     start = trainer.initial(spec.task, spec.rank, seed_of(spec.seed, "centralised", spec.task), spec.tuning)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iovsim.config import load_policy, load_scenario
+from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.errors import ScenarioError
 from iovsim.paths import shared_dir
 
@@ -102,6 +102,29 @@ def test_a_wrong_file_is_told_where_and_what(tmp_path: Path, old: str, new: str,
         load(tmp_path, GOOD.replace(old, new, 1))
     assert str(tmp_path / "world.toml") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("training = { learning_rate = -1.0 }", r"learning_rate.lora': found -1.0; Input should be greater than 0\.$"),
+        (
+            "training = { learning_rate = { lora = 1e-3, head = 2 } }",
+            r"learning_rate.head': found 2.*less than or equal",
+        ),
+        ("training = { learning_rate = 'fast' }", r"learning_rate': found 'fast'"),
+        ('head = "locl"', r"tasks\[0\].head': found 'locl'; Input should be 'federated' or 'local'\.$"),
+    ],
+)
+def test_the_only_task_is_complained_about_once(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        load(tmp_path, GOOD + line + "\n")
+
+
+def test_one_learning_rate_is_that_of_adapters(tmp_path: Path) -> None:
+    scenario = load(tmp_path, GOOD + "training = { learning_rate = 3e-3 }\n")
+    assert isinstance(scenario, Scenario)
+    assert scenario.tasks[0].training.rates == {"lora": 3e-3}
 
 
 def test_a_site_with_an_unknown_task_is_refused(tmp_path: Path) -> None:

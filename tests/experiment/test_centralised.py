@@ -89,3 +89,9 @@ def test_workers_give_the_same_rows_and_a_figure_shows_them(
     back = pd.read_csv(written[0])
     assert back["accuracy"].tolist() == two["accuracy"].tolist()
     assert len(back) == 2 * len(specs)
+
+
+def test_a_rank_above_a_layers_width_is_refused(scenario: Scenario, session_cache: Path) -> None:
+    (spec,) = plan(scenario, ("signs",), (Tuning.LORA,), (512,), 1, (1,), TrainerSpec())
+    with pytest.raises(ScenarioError, match="task 'signs', key 'ranks': found 512, but the narrowest adapted layer"):
+        train_centrally(spec, session_cache)

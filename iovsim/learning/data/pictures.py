@@ -72,7 +72,7 @@ def load_folder(path: Path, *, side: int, test_fraction: float, seed: int) -> Da
 def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """All arrays of an `.npz` file. Raises `TrainingError` where it is missing, damaged or holds pickles."""
     if not path.is_file():
-        raise TrainingError(f"{path}: no such file; check the path, which starts at the scenario's folder.")
+        raise TrainingError(f"{path}: no such file; a path in a scenario starts at its folder, that of --data here.")
     try:
         with path.open("rb") as file:  # numpy itself leaves a damaged file open
             archive = np.load(file, allow_pickle=False)
