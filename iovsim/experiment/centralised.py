@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from iovsim.config import Scenario, TaskSection
-from iovsim.domain import Failure, Metrics, TrainerSpec, TrainJob, Tuning
+from iovsim.domain import Failure, Metrics, Precision, TrainerSpec, TrainJob, Tuning
 from iovsim.errors import ScenarioError, TrainingError, near_match
 from iovsim.experiment.data import load_data
 from iovsim.experiment.tasks import build_backbones, build_task, check_tuning
@@ -37,7 +37,8 @@ class CentralSpec:
     @property
     def label(self) -> str:
         rank = f", rank {self.rank}" if self.rank else ""
-        return f"{self.task}, {self.tuning}{rank}, seed {self.seed}"
+        precision = "" if self.training.precision is Precision.FP32 else f", {self.training.precision}"
+        return f"{self.task}, {self.tuning}{rank}{precision}, seed {self.seed}"
 
 
 def plan(

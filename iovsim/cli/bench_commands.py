@@ -1,0 +1,82 @@
+"""`bench precision`: what computing the frozen model in bf16 costs in accuracy, on a scenario's own tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from iovsim.cli.model_commands import parse_ranks
+from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.run_commands import (
+    CacheOption,
+    DataOption,
+    ScenarioArgument,
+    find_scenario,
+    parse_seeds,
+    usable_cache,
+)
+from iovsim.cli.training_options import DeviceOption
+from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
+
+COMPARED = (Precision.FP32, Precision.BF16)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's group of commands."""
+    group = typer.Typer(no_args_is_help=True, help="Measure this program on this machine.")
+    group.callback()(_group)
+    group.command("precision")(precision)
+    app.add_typer(group, name="bench")
+
+
+def _group() -> None:
+    """Without a callback typer would make the only command the group itself."""
+
+
+def precision(
+    scenario: ScenarioArgument,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="A task (default: all); may be repeated.")
+    ] = None,
+    ranks: Annotated[str, typer.Option(help="LoRA ranks: 8, or 2,4,8.")] = "8",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the whole training pool.")] = 1,
+    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds: 1, or 1,2,5, or 1-5.")] = "1-3",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
+    device: DeviceOption = "cpu",
+    data: DataOption = None,
+    cache: CacheOption = None,
+) -> None:
+    """Train a scenario's tasks in fp32 and in bf16 from the same beginnings, and print the difference in accuracy."""
+    world = find_scenario(scenario, data or ())
+    numbers, chosen = parse_seeds(seeds), parse_ranks(ranks)
+
+    from iovsim.experiment.batch import INTERRUPTED, train_all
+    from iovsim.experiment.centralised import plan
+
+    ways = [TrainerSpec(TrainerKind.BATCHED, one, device) for one in COMPARED]
+    specs = [s for way in ways for s in plan(world, task or (), [Tuning.LORA], chosen, epochs, numbers, way)]
+    console = Console()
+    try:
+        with shown(console) as report:
+            rows = train_all(specs, usable_cache(cache), report, jobs=jobs)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    from iovsim.results.intervals import interval, rounded
+
+    after = rows[rows["epoch"] > 0]
+    halves = [after.iloc[: len(after) // 2], after.iloc[len(after) // 2 :]]  # in the order of the specs
+    table = Table("task", "rank", "steps", "seeds", *COMPARED, "difference", title="held-out accuracy")
+    for (name, rank), full in halves[0].groupby(["task", "rank"], sort=False):
+        low = halves[1].loc[(halves[1]["task"] == name) & (halves[1]["rank"] == rank), "accuracy"]
+        differences = low.to_numpy() - full["accuracy"].to_numpy()
+        cells = [rounded(interval(values.tolist()), len(full)) for values in (full["accuracy"], low)]
+        change = rounded(interval(differences.tolist()), len(full), signed=True)
+        table.add_row(escape(str(name)), str(rank), str(full["steps"].iloc[0]), str(len(full)), *cells, change)
+    out = wide_console()
+    out.print(table)
+    out.print("±: half-width of a 95 % Student t interval; the difference is paired by seed, bf16 minus fp32.")
