@@ -17,8 +17,13 @@ def test_both_precisions_are_told_beside_their_difference(
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     pictures = (labels[:, None, None, None] * 80 + rng.integers(0, 40, (60, 32, 32, 3))).astype(np.uint8)
-    arrays = {"x_train": pictures[:40], "y_train": labels[:40], "x_test": pictures[40:], "y_test": labels[40:]}
-    np.savez(tmp_path / "data.npz", **arrays)
+    np.savez(
+        tmp_path / "data.npz",
+        x_train=pictures[:40],
+        y_train=labels[:40],
+        x_test=pictures[40:],
+        y_test=labels[40:],
+    )
     (tmp_path / "world.toml").write_text(WORLD)
     monkeypatch.setattr(
         "sys.argv", ["iovsim", "bench", "precision", str(tmp_path / "world.toml"), "-s", "1,2", "--epochs", "8"]
