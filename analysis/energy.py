@@ -43,7 +43,8 @@ def over_time(run: Run) -> Figure:
     if ledger.empty:
         empty(axes, "no energy was spent")
         return figure
-    time_s = np.unique(ledger["time_s"].to_numpy(dtype=np.float64))
+    ends_s = run.table("evaluations")["time_s"].max()  # the last evaluation is at the horizon
+    time_s = np.unique(np.append(ledger["time_s"].to_numpy(dtype=np.float64), ends_s))
     factor, unit = energy_scale(float(ledger["energy_j"].sum()))
     time_factor, time_unit = time_scale(float(time_s[0]), float(time_s[-1]))
     base = np.zeros_like(time_s)

@@ -57,6 +57,7 @@ def ranks(runs: Sequence[Run]) -> Figure:
         if seen:
             columns = {policy: _columns(frame, seen) for policy, frame in shares.items()}
             _bars(axes, [str(rank) for rank in seen], columns, horizontal=False)
+            axes.set_ylim(0.0, 1.0)  # an interval may leave the range of a share, the axis need not
         else:
             empty(axes, "no jobs")
     legend_above(figure)
