@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -15,7 +14,6 @@ from iovsim.domain import (
     Adapter,
     Evaluation,
     Failure,
-    FloatArray,
     Head,
     IntArray,
     Metrics,
@@ -27,9 +25,10 @@ from iovsim.domain import (
 )
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning import lora
-from iovsim.learning.adapter import head_of, is_finite
-from iovsim.learning.backbones.backbone import Classifier, Inputs
-from iovsim.learning.evaluate import evaluation, features, logits, mean_evaluation, mean_metrics, metrics
+from iovsim.learning.adapter import is_finite
+from iovsim.learning.backbones.backbone import Inputs
+from iovsim.learning.evaluate import features
+from iovsim.learning.evaluator import Evaluator
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
 from iovsim.learning.order import batches
 from iovsim.learning.prepared import LearningTask, Prepared, check_job, prepare
@@ -50,6 +49,7 @@ class PeftTrainer:
         use_one_thread()
         self._tasks = {name: prepare(name, learning) for name, learning in tasks.items()}
         self._models: dict[tuple[str, int, float, Scaling, Tuning, float], nn.Module] = {}
+        self._evaluator = Evaluator(self.prepared, self._features)
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
 
@@ -107,40 +107,17 @@ class PeftTrainer:
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
         """On the task's held-out set; with heads, the mean over them, features worked out once."""
-        prepared = self.prepared(task)
-        test = prepared.learning.data.test
-        answers = self._logits(task, adapter, prepared.test, heads)
-        return mean_evaluation([evaluation(logits, test) for logits in answers])
+        return self._evaluator.evaluate(task, adapter, heads)
 
     def validate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Metrics:
         """On the task's validation samples."""
-        prepared = self.prepared(task)
-        labels = prepared.learning.validation.labels
-        return mean_metrics([metrics(a, labels) for a in self._logits(task, adapter, prepared.validation, heads)])
+        return self._evaluator.validate(task, adapter, heads)
 
     def evaluate_shards(
         self, task: str, adapter: Adapter, shards: Sequence[IntArray], heads: Sequence[Head | None]
     ) -> list[Metrics]:
         """On sets of training-pool indices, none empty; a sample that several sets share is looked at once."""
-        if not shards:
-            return []
-        empty = [k for k, shard in enumerate(shards) if not len(shard)]
-        if empty:
-            raise TrainingError(f"task {task!r}: evaluation set {empty[0]} is empty; raise the shards' test_fraction.")
-        prepared = self.prepared(task)
-        labels = prepared.learning.data.train.labels
-        looked_at, back = np.unique(np.concatenate(shards), return_inverse=True)
-        seen = features(self._merged(task, adapter).trunk, prepared.pool, looked_at)
-        rows = np.split(back, np.cumsum([len(shard) for shard in shards])[:-1])
-        return [
-            metrics(logits(seen[torch.from_numpy(row)], head_of(adapter) if head is None else head), labels[shard])
-            for row, shard, head in zip(rows, shards, heads, strict=True)
-        ]
-
-    def _logits(self, task: str, adapter: Adapter, inputs: Inputs, heads: Sequence[Head]) -> Iterator[FloatArray]:
-        """Logits (n, classes) by each head, or by the adapter's own if none is given."""
-        seen = features(self._merged(task, adapter).trunk, inputs, np.arange(len(inputs.lengths)))
-        return (logits(seen, head) for head in heads or (head_of(adapter),))
+        return self._evaluator.evaluate_shards(task, adapter, shards, heads)
 
     def prepared(self, name: str) -> Prepared:
         """The task of this name, ready to train. Raises `TrainingError` for an unknown one."""
@@ -157,10 +134,10 @@ class PeftTrainer:
         lora.load_into(self._models[key], adapter)
         return self._models[key]
 
-    def _merged(self, task: str, adapter: Adapter) -> Classifier:
-        """The model with the adapter in its weights, for evaluation."""
+    def _features(self, task: str, adapter: Adapter, _: str, inputs: Inputs, rows: IntArray) -> torch.Tensor:
+        """By the model with the adapter in its weights."""
         learning = self.prepared(task).learning
-        return lora.merged(learning.backbone, learning.task.classes, adapter)
+        return features(lora.merged(learning.backbone, learning.task.classes, adapter).trunk, inputs, rows)
 
 
 def optimiser_of(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:

@@ -16,10 +16,11 @@ from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics,
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.batched.chunk import Kind, train_alike
-from iovsim.learning.batched.evaluator import Evaluator
+from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
 from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.work import Work, work_of
+from iovsim.learning.evaluator import Evaluator
 from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import LearningTask, check_job
@@ -42,8 +43,9 @@ class BatchedTrainer:
     ) -> None:
         """Raises `TrainingError` like `PeftTrainer`, which also trains what has nothing to batch (`Tuning.FULL`)."""
         self._reference = PeftTrainer(tasks)
+        prepared = self._reference.prepared
         self._models = Models(precision, torch.device(device))
-        self._evaluator = Evaluator(self._reference.prepared, self._models)
+        self._evaluator = Evaluator(prepared, MergedFeatures(prepared, self._models))
         self._kinds: dict[tuple[Any, ...], Kind] = {}
         self._waiting: dict[int, TrainJob] = {}
         self._finished: dict[int, Update | Failure] = {}
