@@ -37,9 +37,9 @@ REPEATS = 5
 RANKS = (2, 4, 8, 16, 32)
 POOL = 1024
 TESTED = 1024
-STEPS = 4  # of each job
-LONGEST = 64
-"""Steps of all jobs of a measurement, at most: with more vehicles each has fewer."""
+SHARD = 48  # samples of each job, as in the demo
+LONGEST = 96
+"""Steps of all jobs of a measurement on all layers, at most: with more vehicles each has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class Case:
 
     @property
     def steps(self) -> int:
-        return max(1, min(STEPS, LONGEST // self.vehicles))
+        whole = SHARD // self.batch
+        return whole if self.top_blocks is not None else max(1, min(whole, LONGEST // self.vehicles))
 
 
 def cases(backbone: str) -> list[Case]:
