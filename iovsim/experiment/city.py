@@ -69,7 +69,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
     key = _key(
         {
-            "code": package_sha256("", "mobility", "radio", "experiment"),
+            "code": package_sha256("", "domain", "mobility", "radio", "experiment"),
             "models": models_sha256(scenario),
             "trace": trace_sha256,
             "map": map_sha256,

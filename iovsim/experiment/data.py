@@ -76,9 +76,8 @@ def _cached(kind: str, train: int, test: int, districts: int, cache: Path) -> Da
 
     Their code and Pillow, which draws, stand in the name.
     """
-    code = hashlib.sha256(f"{package_sha256('', 'learning/data', 'learning/generated')} {pillow}".encode()).hexdigest()[
-        :16
-    ]
+    sources = package_sha256("", "domain", "learning/data", "learning/generated")
+    code = hashlib.sha256(f"{sources} {pillow}".encode()).hexdigest()[:16]
     path = cache / "data" / f"{kind}-{code}-{train}-{test}-{districts}.npz"
     with suppress(TrainingError):
         return read_data(path)

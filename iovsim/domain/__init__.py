@@ -1,0 +1,85 @@
+"""A run becomes nouns, in the order in which they appear in it, and protocols between the parts: read this first.
+
+| file | holds |
+|---|---|
+| `arrays` | names of the arrays' types |
+| `contacts` | RSUs, contacts, links, the radio; where they are looked up |
+| `vehicles` | devices, shards, vehicles |
+| `tasks` | tasks, adapters' rule, recipe, the model that is charged |
+| `plans` | what a policy sees of a round, and says |
+| `policies` | what a policy, a stage and a budget rule must do |
+| `training` | adapters, training jobs, updates, failures, metrics; aggregators |
+| `trainers` | how a run trains |
+| `outcomes` | phases, jobs that are over, rounds that are over |
+| `world` | all that no policy can change |
+
+Nothing here computes: parts exchange these frozen records and know each other only through the protocols.
+Units are in the names: `_s _m _mps _hz _bps _bits _j _w _flops`. Gains are linear power ratios.
+Arrays inside a record are read-only by convention; no part writes into what it was given.
+"""
+
+from __future__ import annotations
+
+from iovsim.domain.arrays import Float32Array, FloatArray, IntArray
+from iovsim.domain.contacts import Contact, ContactBook, ContactEnd, Forecast, Link, LinkBook, Radio, Rsu
+from iovsim.domain.outcomes import ARRIVED, JobEnd, JobStatus, PhaseEnd, PhaseKind, RoundOutcome
+from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, RoundView, TaskView
+from iovsim.domain.policies import BudgetPolicy, Policy, Stage
+from iovsim.domain.tasks import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, Tuning
+from iovsim.domain.trainers import Precision, Trainer, TrainerKind, TrainerSpec
+from iovsim.domain.training import Adapter, Aggregator, Evaluation, Failure, Head, LossReason, Metrics, TrainJob, Update
+from iovsim.domain.vehicles import Device, Shard, Vehicle
+from iovsim.domain.world import World
+
+__all__ = [
+    "ARRIVED",
+    "ROLES",
+    "Adapter",
+    "Aggregator",
+    "Architecture",
+    "Assignment",
+    "BudgetPolicy",
+    "ClientView",
+    "Contact",
+    "ContactBook",
+    "ContactEnd",
+    "Device",
+    "Estimate",
+    "Evaluation",
+    "Failure",
+    "Float32Array",
+    "FloatArray",
+    "Forecast",
+    "Head",
+    "IntArray",
+    "JobEnd",
+    "JobStatus",
+    "Link",
+    "LinkBook",
+    "LoraRule",
+    "LossReason",
+    "Metrics",
+    "PhaseEnd",
+    "PhaseKind",
+    "Policy",
+    "Precision",
+    "Radio",
+    "Recipe",
+    "RoundOutcome",
+    "RoundPlan",
+    "RoundView",
+    "Rsu",
+    "Scaling",
+    "Shard",
+    "Stage",
+    "Task",
+    "TaskView",
+    "TrainJob",
+    "Trainer",
+    "TrainerKind",
+    "TrainerSpec",
+    "Tuning",
+    "Update",
+    "Vehicle",
+    "World",
+]
