@@ -6,9 +6,5 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
-
-
 Float32Array = NDArray[np.float32]
-
-
 IntArray = NDArray[np.int64]

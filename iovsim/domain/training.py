@@ -11,16 +11,6 @@ from iovsim.domain.arrays import Float32Array, IntArray
 from iovsim.domain.tasks import Recipe, Scaling, Tuning
 
 
-class LossReason(StrEnum):
-    """What a job was lost for; `NONE` where it was not lost."""
-
-    NONE = "none"
-    CONTACT = "contact"  # the vehicle left the RSU
-    DEADLINE = "deadline"  # the round was over
-    DIVERGED = "diverged"  # its loss or weights were no longer finite
-    MEMORY = "memory"  # the simulating computer had not enough memory to train it
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
     """What is trained of a task's model and sent: a LoRA adapter and the head, as arrays under PEFT's names.
@@ -69,6 +59,16 @@ class Update:
     loss_before: float  # mean over the first local epoch's batches, each before its step
     loss_after: float  # the same over the last epoch
     fraction: float  # of the planned epochs that were done
+
+
+class LossReason(StrEnum):
+    """What a job was lost for; `NONE` where it was not lost."""
+
+    NONE = "none"
+    CONTACT = "contact"  # the vehicle left the RSU
+    DEADLINE = "deadline"  # the round was over
+    DIVERGED = "diverged"  # its loss or weights were no longer finite
+    MEMORY = "memory"  # the simulating computer had not enough memory to train it
 
 
 @dataclass(frozen=True, slots=True)
