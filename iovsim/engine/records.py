@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
+
+import pandas as pd
 
 from iovsim.domain import (
     ARRIVED,
@@ -18,6 +20,7 @@ from iovsim.domain import (
     RoundOutcome,
     Task,
 )
+from iovsim.energy.ledger import Entry
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregate import stable_rank
 
@@ -156,7 +159,9 @@ def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, ta
 
 def record_ledger(setting: Setting, state: State) -> None:
     """Every joule of the run."""
-    setting.recorder.add_rows("energy", (asdict(entry) for entry in state.ledger.rows()))
+    entries = state.ledger.rows()
+    columns = {column.name: [getattr(entry, column.name) for entry in entries] for column in fields(Entry)}
+    setting.recorder.add_frame("energy", pd.DataFrame(columns))
 
 
 def _record_metrics(

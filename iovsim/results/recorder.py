@@ -215,6 +215,10 @@ def _array(name: str, column: Column, series: pd.Series) -> pa.Array:
         return pa.array(series.to_numpy(), type=arrow)
     if column.type is ColumnType.REAL and kind == "f" and bool(np.isfinite(series.to_numpy()).all()):
         return pa.array(series.to_numpy(dtype="float64"), type=arrow)
+    if column.type is ColumnType.TEXT:
+        for value in series.unique():
+            _cell(name, column, value)
+        return pa.array(series, type=arrow)
     return pa.array([_cell(name, column, value) for value in series], type=arrow)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from iovsim.domain import RoundOutcome, RoundPlan, RoundView, World
 from iovsim.errors import PolicyError
 from iovsim.mobility.forecast import OracleForecast
 from iovsim.policies.kinds import POLICIES, all_available, random_selection, residual_contact_rank
-from iovsim.results import Run
+from iovsim.results import Recorder, Run
+from iovsim.results.recorder import sha256_of, table_path
 from iovsim.testing import FakeTrainer, effective_update, tiny_world
 
 if TYPE_CHECKING:
@@ -54,6 +56,15 @@ def test_the_ledger_equals_the_sum_over_phases_exactly(run_world: Runner, world:
     assert math.fsum(energy["energy_j"]) == total_j
     assert math.fsum(jobs["energy_j"]) == pytest.approx(total_j, rel=1e-14)
     assert math.fsum(rounds["energy_j"]) == pytest.approx(total_j, rel=1e-14)
+
+
+def test_the_energy_table_is_the_ledger_entry_by_entry(run_world: Runner, world: World, tmp_path: Path) -> None:
+    run, state = run_world(world, all_available())
+    one_by_one = Recorder(tmp_path / "one by one")
+    one_by_one.add_rows("energy", (asdict(entry) for entry in state.ledger.rows()))
+    expected = one_by_one.finish()["energy"]
+    assert expected.rows == 2 * len(run.table("phases")) > 0
+    assert sha256_of(table_path(run.path, "energy")) == expected.sha256
 
 
 def test_energy_of_jobs_that_never_arrived_is_wasted_and_no_other(run_world: Runner, world: World) -> None:

@@ -61,6 +61,7 @@ def test_nothing_is_published_before_finish_and_nothing_left_after_discard(tmp_p
     [
         ({"hight_m": 5.0}, ValueError, "table 'rsus': unknown column 'hight_m', did you mean 'height_m'"),
         ({"rsu": 5}, TypeError, "table 'rsus', column 'rsu': 5 is not a text value"),
+        ({"rsu": None}, TypeError, "table 'rsus', column 'rsu': None is not a text value"),
         ({"x_m": "left"}, TypeError, "table 'rsus', column 'x_m': 'left' is not a real value"),
         ({"x_m": None}, TypeError, "table 'rsus', column 'x_m': None is not a real value"),
         ({"x_m": True}, TypeError, "table 'rsus', column 'x_m': True is not a real value"),
