@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iovsim.domain import Adapter, Failure, Float32Array, IntArray, Update
-from iovsim.learning.adapter import is_finite
-from iovsim.learning.batched.flat import from_row
+from iovsim.domain import Failure, Float32Array, IntArray, Update
 from iovsim.learning.batched.many import Dropout
 from iovsim.learning.batched.model import Batch, Parameters, Upper, losses_and_gradients, put_in_place, release
 from iovsim.learning.batched.models import Source
@@ -37,6 +35,7 @@ class Kind:
     labels: IntArray
     class_weights: Float32Array  # (classes,)
     dtype: torch.dtype  # of the computed part of the trunk
+    trained: torch.dtype  # of adapters and heads
     device: torch.device
     most: int  # at once
     proven: dict[int, bool] = field(default_factory=lambda: {1: True})
@@ -83,32 +82,32 @@ def _outcome(work: Work) -> Update | Failure | None:
         return diverged(job, f"the loss is {work.losses[-1]} in epoch {len(epochs)}")
     if work.left:
         return None
-    tensors = from_row(work.values, work.layout, job.adapter.tensors)
-    adapter = Adapter(job.adapter.rank, job.adapter.alpha, tensors, job.adapter.scaling, job.adapter.tuning)
-    if not is_finite(adapter):
+    adapter = work.adapter()
+    if adapter is None:
         return diverged(job, "its weights are no longer finite")
     return Update(adapter, len(job.samples), loss_before=epochs[0], loss_after=epochs[-1], fraction=1.0)
 
 
 def _some_steps(kind: Kind, works: list[Work]) -> None:
     """As many steps as all of them have left, and not too many to look at the losses between."""
-    before = [w.generator.get_state() for w in works]
+    generators = _generators(works)
+    before = [g.get_state() for g in generators]
     try:
-        flat, losses = _stepped(kind, works, before)
+        flat, losses = _stepped(kind, works)
     except (MemoryError, RuntimeError):
-        _reset(works, before)
+        _reset(generators, before)
         raise
     finally:
         release(kind.upper)
     if losses:
         scattered(works, flat, losses)
     else:
-        _reset(works, before)
+        _reset(generators, before)
 
 
-def _stepped(kind: Kind, works: list[Work], before: list[Tensor]) -> tuple[Flat, list[Tensor]]:
+def _stepped(kind: Kind, works: list[Work]) -> tuple[Flat, list[Tensor]]:
     """The works' states after some steps, and the losses (V,) of each; none where this size of chunk changes bits."""
-    flat = gathered(works, kind.device)
+    flat = gathered(works, kind.trained, kind.device)
     parameters = _parameters(kind, works, flat)
     put_in_place(kind.upper, parameters)
     losses: list[Tensor] = []
@@ -128,10 +127,15 @@ def _stepped(kind: Kind, works: list[Work], before: list[Tensor]) -> tuple[Flat,
     return flat, losses
 
 
-def _reset(works: Sequence[Work], before: Sequence[Tensor]) -> None:
+def _generators(works: Sequence[Work]) -> list[torch.Generator]:
+    """Of dropout; none where there is none."""
+    return [w.generator for w in works if w.generator is not None]
+
+
+def _reset(generators: Sequence[torch.Generator], before: Sequence[Tensor]) -> None:
     """Draws of dropout are taken back."""
-    for work, state in zip(works, before, strict=True):
-        work.generator.set_state(state)
+    for generator, state in zip(generators, before, strict=True):
+        generator.set_state(state)
 
 
 def _parameters(kind: Kind, works: Sequence[Work], flat: Flat) -> Parameters:
@@ -142,7 +146,7 @@ def _parameters(kind: Kind, works: Sequence[Work], flat: Flat) -> Parameters:
         gradients=flat.gradients,
         used=flat.values.to(kind.dtype),
         scale=torch.tensor(scales, dtype=kind.dtype, device=kind.device)[:, None, None],
-        dropout=Dropout(works[0].job.dropout, [w.generator for w in works]),
+        dropout=Dropout(works[0].job.dropout, _generators(works)),
     )
 
 
@@ -153,12 +157,11 @@ def _batch(kind: Kind, batches: list[IntArray], size: int) -> Batch:
     real = np.arange(rows.shape[1]) < np.array(counts)[:, None]
     weights = kind.class_weights[labels] * real / np.array(counts)[:, None]
     states, beside = kind.source(rows.ravel(), kind.dtype)
-    trained = torch.float64 if kind.dtype == torch.float64 else torch.float32
     return Batch(
         states,
         beside,
         torch.from_numpy(labels).to(kind.device),
-        torch.from_numpy(weights).to(kind.device, trained),
+        torch.from_numpy(weights).to(kind.device, kind.trained),
         counts,
     )
 
@@ -170,14 +173,15 @@ def _same_alone(
     if kind.device.type != "cpu":
         return True
     for place in (0, len(works) - 1):
-        after = works[place].generator.get_state()
-        works[place].generator.set_state(before[place])
-        flat = gathered([works[place]], kind.device)
+        own = _generators([works[place]])
+        after = [g.get_state() for g in own]
+        _reset(own, before[place : place + 1])
+        flat = gathered([works[place]], kind.trained, kind.device)
         flat.values.copy_(together.values[place])
         alone = _parameters(kind, [works[place]], flat)
         put_in_place(kind.upper, alone)
         losses_and_gradients(kind.upper, alone, _batch(kind, [rows[place]], works[place].batch_size))
-        works[place].generator.set_state(after)
+        _reset(own, after)
         if not torch.equal(alone.gradients[0], together.gradients[place]):
             return False
     put_in_place(kind.upper, together)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +20,8 @@ LEAST_RANK = 8
 
 ALIGNED = 64
 """Rows are as long as a multiple of this, so that each element of a row meets the same vector instruction."""
+
+Arrays = Mapping[str, NDArray[np.floating]]
 
 
 def padded_rank(rank: int, least: int = LEAST_RANK) -> int:
@@ -40,8 +42,13 @@ class Layout:
         shape, start = self.shapes[name], self.offsets[name]
         return buffer[:, start : start + math.prod(shape)].view(len(buffer), *shape)
 
+    def part(self, row: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """One tensor within one row, without what its rank is padded with; without copying."""
+        padded, start = self.shapes[name], self.offsets[name]
+        return row[start : start + math.prod(padded)].reshape(padded)[tuple(map(slice, shape))]
 
-def layout_of(tensors: Mapping[str, NDArray[np.floating]], rank: int) -> Layout:
+
+def layout_of(tensors: Arrays, rank: int) -> Layout:
     """The layout of adapters like this one, with its padded rank."""
     shapes: dict[str, tuple[int, ...]] = {}
     offsets: dict[str, int] = {}
@@ -53,23 +60,15 @@ def layout_of(tensors: Mapping[str, NDArray[np.floating]], rank: int) -> Layout:
     return Layout(shapes, offsets, -(-length // ALIGNED) * ALIGNED)
 
 
-def to_row(tensors: Mapping[str, NDArray[np.floating]], layout: Layout, row: Tensor) -> None:
+def to_row(tensors: Arrays, layout: Layout, row: NDArray[np.floating]) -> None:
     """Fills a row (length,), which must be zero before."""
     for name, array in tensors.items():
-        place = layout.view(row[None], name)[0]
-        place[tuple(slice(size) for size in array.shape)] = torch.from_numpy(np.ascontiguousarray(array)).to(row)
+        layout.part(row, name, array.shape)[...] = array
 
 
-def from_row(row: Tensor, layout: Layout, like: Mapping[str, NDArray[np.floating]]) -> dict[str, NDArray[np.float32]]:
+def from_row(row: NDArray[np.floating], layout: Layout, like: Arrays) -> dict[str, NDArray[np.float32]]:
     """Arrays of the names, shapes and order of `like`."""
-    dtype = torch.float64 if row.dtype == torch.float64 else torch.float32
-    return {
-        name: layout.view(row[None], name)[0][tuple(slice(size) for size in array.shape)]
-        .to("cpu", dtype)
-        .numpy()
-        .copy()
-        for name, array in like.items()
-    }
+    return {name: layout.part(row, name, array.shape).copy() for name, array in like.items()}
 
 
 def _padded_shape(name: str, shape: tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,13 +19,13 @@ EPSILON = 1e-8
 
 @dataclass(slots=True, eq=False)
 class Flat:
-    """Parameters of V vehicles (V, n), their gradients, Adam's moments (SGD has none), and steps done by each (V,)."""
+    """Parameters of V vehicles (V, n), their gradients, Adam's moments (SGD has none), and steps done by each."""
 
     values: Tensor
     gradients: Tensor
     first: Tensor
     second: Tensor
-    steps: Tensor
+    steps: list[int]
 
 
 def step(flat: Flat, recipe: Recipe) -> None:
@@ -40,19 +41,24 @@ def step(flat: Flat, recipe: Recipe) -> None:
     if recipe.optimiser == "sgd":
         values.add_(gradients.add(values, alpha=recipe.weight_decay), alpha=-recipe.learning_rate)
         return
-    adamw(
-        list(values),
-        list(gradients),
-        list(flat.first),
-        list(flat.second),
-        [],
-        list(flat.steps),
-        fused=True,  # one pass over memory in place of ten
-        amsgrad=False,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        eps=EPSILON,
-        maximize=False,
-    )
+    start = 0
+    for steps, alike in itertools.groupby(flat.steps):
+        end = start + len(list(alike))
+        adamw(
+            [values[start:end]],
+            [gradients[start:end]],
+            [flat.first[start:end]],
+            [flat.second[start:end]],
+            [],
+            [torch.tensor(float(steps), device=values.device)],
+            fused=True,  # one pass over memory in place of ten
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )
+        start = end
+    flat.steps = [steps + 1 for steps in flat.steps]

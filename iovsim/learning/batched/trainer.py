@@ -107,7 +107,7 @@ class BatchedTrainer:
         cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
         least = READOUT_RANK if cut is not None and cut.readout else LEAST_RANK
         rank = padded_rank(job.adapter.rank, least)
-        return work_of(job, prepared.pool.lengths, trained(self._models.precision), rank)
+        return work_of(job, prepared.pool.lengths, rank)
 
     def _kind(self, work: Work) -> Kind:
         """What the work and all that are like it need."""
@@ -122,6 +122,7 @@ class BatchedTrainer:
             labels=prepared.learning.data.train.labels,
             class_weights=prepared.class_weights,
             dtype=computed(self._models.precision),
+            trained=trained(self._models.precision),
             device=self._models.device,
             # Samples of different lengths are not padded to each other's: such vehicles are trained one by one.
             most=_most_at_once(work.batch_size, source.computed) if source.alike else 1,

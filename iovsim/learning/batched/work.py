@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iovsim.domain import IntArray, TrainJob
-from iovsim.learning.batched.flat import Layout, layout_of, to_row
+from iovsim.domain import Adapter, IntArray, TrainJob
+from iovsim.learning.batched.flat import Layout, from_row, layout_of, to_row
 from iovsim.learning.batched.optimise import Flat
 from iovsim.learning.order import batches
 from iovsim.rng import seed_of, stream
@@ -19,16 +20,14 @@ from iovsim.rng import seed_of, stream
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One job, how far it is, and its parameters and moments (n,)."""
+    """One job and how far it is."""
 
     job: TrainJob
     layout: Layout
     batches: list[IntArray]  # of all epochs
     epoch_ends: list[int]  # number of batches up to the end of each epoch
-    values: Tensor
-    first: Tensor
-    second: Tensor
-    generator: torch.Generator
+    generator: torch.Generator | None  # of dropout, where there is any
+    state: tuple[Tensor, Tensor, Tensor] | None = None  # parameters and moments (n,); None before the first step
     losses: list[float] = field(default_factory=list)  # before each step done
 
     @property
@@ -44,6 +43,17 @@ class Work:
         """The samples of a full batch."""
         return min(self.job.recipe.batch_size, len(self.job.samples))
 
+    def adapter(self) -> Adapter | None:
+        """The adapter as it is now; None where a number of it is not finite."""
+        given = self.job.adapter
+        if self.state is None:
+            return given
+        values = self.state[0].numpy()
+        if not np.isfinite(values).all():
+            return None
+        tensors = from_row(values, self.layout, given.tensors)
+        return Adapter(given.rank, given.alpha, tensors, given.scaling, given.tuning)
+
     def epoch_losses(self) -> list[float]:
         """The mean over the batches of each epoch that is over."""
         starts = [0, *self.epoch_ends]
@@ -57,46 +67,42 @@ class Work:
         return job.task, job.adapter.tuning, job.recipe, job.dropout, self.batch_size, shapes
 
 
-def work_of(job: TrainJob, lengths: IntArray, dtype: torch.dtype, rank: int) -> Work:
-    """The job's first state, factors padded to `rank`; batches and dropout are drawn as `PeftTrainer` draws them."""
-    layout = layout_of(job.adapter.tensors, rank)
+def work_of(job: TrainJob, lengths: IntArray, rank: int) -> Work:
+    """A job not yet begun, factors padded to `rank`; batches and dropout are drawn as `PeftTrainer` draws them."""
     own = lengths[job.samples]
     epochs = [
         batches(job.samples, own, job.recipe.batch_size, stream(job.seed, "order", epoch))
         for epoch in range(job.epochs)
     ]
-    values = torch.zeros(layout.length, dtype=dtype)
-    to_row(job.adapter.tensors, layout, values)
     return Work(
         job=job,
-        layout=layout,
+        layout=layout_of(job.adapter.tensors, rank),
         batches=[batch for epoch in epochs for batch in epoch],
         epoch_ends=np.cumsum([len(epoch) for epoch in epochs]).tolist(),
-        values=values,
-        first=torch.zeros_like(values),
-        second=torch.zeros_like(values),
-        generator=torch.Generator().manual_seed(seed_of(job.seed, "dropout")),
+        generator=torch.Generator().manual_seed(seed_of(job.seed, "dropout")) if job.dropout > 0 else None,
     )
 
 
-def gathered(works: list[Work], device: torch.device) -> Flat:
-    """The works' states as rows of one."""
-    return Flat(
-        values=torch.stack([w.values for w in works]).to(device),
-        gradients=torch.zeros(len(works), works[0].layout.length, dtype=works[0].values.dtype, device=device),
-        first=torch.stack([w.first for w in works]).to(device),
-        second=torch.stack([w.second for w in works]).to(device),
-        steps=torch.tensor([float(w.done) for w in works], device=device),
-    )
-
-
-def scattered(works: list[Work], flat: Flat, losses: list[Tensor]) -> None:
-    """Gives the works their rows back, and the losses (V,) of the steps done."""
-    values, first, second = (t.cpu() for t in (flat.values, flat.first, flat.second))
-    by_work = torch.stack(losses).cpu().T.tolist()
+def gathered(works: Sequence[Work], dtype: torch.dtype, device: torch.device) -> Flat:
+    """The works' states as rows of one: where they were left, or at their jobs' adapters."""
+    values, first, second, gradients = torch.zeros(4, len(works), works[0].layout.length, dtype=dtype)
     for k, work in enumerate(works):
-        work.values, work.first, work.second = values[k].clone(), first[k].clone(), second[k].clone()
-        work.losses += by_work[k]
+        if work.state is None:
+            to_row(work.job.adapter.tensors, work.layout, values[k].numpy())
+        else:
+            values[k], first[k], second[k] = work.state
+    return Flat(
+        values.to(device), gradients.to(device), first.to(device), second.to(device), [work.done for work in works]
+    )
+
+
+def scattered(works: Sequence[Work], flat: Flat, losses: Sequence[Tensor]) -> None:
+    """Gives the works their rows, and the losses (V,) of the steps done."""
+    states = zip(flat.values.cpu(), flat.first.cpu(), flat.second.cpu(), strict=True)
+    by_work = torch.stack(list(losses)).cpu().T.tolist()
+    for work, state, found in zip(works, states, by_work, strict=True):
+        work.state = state
+        work.losses += found
 
 
 def filled(works: list[IntArray], size: int) -> tuple[IntArray, tuple[int, ...]]:
