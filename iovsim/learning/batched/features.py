@@ -18,7 +18,7 @@ from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import Prepared
 
-BATCH = 64
+BATCH = 128
 """Samples at once."""
 
 ONE_TOKEN_BATCH = 256
