@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.store_options import LIMIT_GIB, LimitOption, NoStoreOption, StoreOption, chosen_store
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
@@ -56,6 +58,9 @@ def run(
     trainer: TrainerOption = TrainerKind.BATCHED,
     precision: PrecisionOption = Precision.FP32,
     device: DeviceOption = "cpu",
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    store_limit: LimitOption = LIMIT_GIB,
     data: DataOption = None,
     cache: CacheOption = None,
 ) -> None:
@@ -63,21 +68,33 @@ def run(
     world = find_scenario(scenario, data or ())
     files = [load_policy(p) for p in policy]
     numbers = parse_seeds(seeds)
+    folder = usable_cache(cache)
+    kept = chosen_store(store, no_store, store_limit, folder)
 
     from iovsim.experiment.batch import INTERRUPTED, run_all  # late: torch takes seconds, a misspelt name must not
     from iovsim.experiment.run import RunSpec
 
     training = TrainerSpec(trainer, precision, device)
-    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}", training) for s in numbers for f in files]
+    specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}", training, kept) for s in numbers for f in files]
     console = Console()
     try:
         with shown(console) as report:
-            folders = run_all(specs, usable_cache(cache), report, jobs=jobs, overwrite=overwrite)
+            folders = run_all(specs, folder, report, jobs=jobs, overwrite=overwrite)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished")
         raise typer.Exit(INTERRUPTED) from None
-    for folder in folders:
-        console.print(f"finished: {folder}", highlight=False)
+    for finished in folders:
+        console.print(f"finished: {finished}", highlight=False)
+    _warn(folders)
+
+
+def _warn(folders: Sequence[Path]) -> None:
+    """Says once what several runs may have met: a store that could not be written."""
+    from iovsim.results import read_manifest
+
+    records = [read_manifest(folder).store for folder in folders]
+    for problem in sorted({record.problem for record in records if record is not None and record.problem}):
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold yellow]warning:[/] {escape(problem)}")
 
 
 def compare(

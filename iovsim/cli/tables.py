@@ -64,6 +64,7 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
             f"{manifest.policy.parameters.get('tuning', 'lora')}, trainer {manifest.training.kind}, "
             f"{manifest.training.precision}, {manifest.training.device}",
         ),
+        *((("training store", _told(manifest.store.counts)),) if manifest.store else ()),
         *((f"task {t}", f"trained: {c.trained}, charged as {c.charged}") for t, c in manifest.charge_as.items()),
         ("status", f"{manifest.status}{took}"),
         *((("error", manifest.error),) if manifest.error else ()),
@@ -71,6 +72,19 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
     ):
         facts.add_row(name, escape(text))
     console.print(facts)
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    """How much of what was asked for the store, or an equal job, had already."""
+    trainings, evaluations = (
+        {name: counts.get(f"{what}_{name}", 0) for name in ("hits", "shared", "misses")}
+        for what in ("training", "evaluation")
+    )
+    known = [sum(found.values()) - found["misses"] for found in (trainings, evaluations)]
+    return (
+        f"{known[0]} of {sum(trainings.values())} trainings and {known[1]} of {sum(evaluations.values())} evaluations "
+        "were known"
+    )
 
 
 def print_run(console: Console, run: Run) -> None:

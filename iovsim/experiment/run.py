@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
-from iovsim.domain import Adapter, Head, Task, TrainerSpec
+from iovsim.domain import Adapter, Head, Task, Trainer, TrainerSpec
 from iovsim.engine import Setting, simulate
 from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
+from iovsim.experiment.code import package_sha256
 from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
 from iovsim.learning.adapter_files import save_adapter, save_heads
 from iovsim.learning.prepared import LearningTask
+from iovsim.learning.store.folder import StoreSpec
+from iovsim.learning.store.trainer import stored_trainer
 from iovsim.learning.trainers import build_trainer, check_trainer
-from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder
+from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, StoreRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +33,49 @@ class RunSpec:
     seed: int
     out: Path
     training: TrainerSpec = field(default_factory=TrainerSpec)
+    store: StoreSpec | None = None  # None: everything is computed
 
     @property
     def label(self) -> str:
         return f"{self.policy.name}, seed {self.seed}"
 
 
-def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool = False) -> Path:
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A world, and a trainer for its tasks: whatever runs of one scenario, seed and training share."""
+
+    built: BuiltWorld
+    tasks: Mapping[str, LearningTask]
+    trainer: Trainer
+
+
+def make_ready(scenario: Scenario, seed: int, training: TrainerSpec, cache: Path, progress: Progress) -> Ready:
+    """From recording the traffic to a trainer. Raises an `IovsimError` for whatever is wrong with the input."""
+    check_trainer(training)
+    built = build_world(scenario, seed, cache, progress)
+    tasks = {t.task: learning_task(built, t) for t in built.world.tasks}
+    return Ready(built, tasks, build_trainer(tasks, training))
+
+
+def run_one(
+    spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool = False, ready: Ready | None = None
+) -> Path:
     """Runs `spec` from recording the traffic to the last table, and returns its folder.
 
-    The folder is made only when the world stands, and its manifest says at any time how far the run is.
+    The folder is made only when the world stands, and its manifest says at any time how far the run is. `ready` spares
+    what an earlier run of the same scenario, seed and training has made; a trainer's results do not depend on its past.
     Raises an `IovsimError` for whatever is wrong with the input.
     """
     method = build_method(spec.policy)
-    check_trainer(spec.training)
     check_tuning(spec.scenario, method.tuning)
-    built = build_world(spec.scenario, spec.seed, cache, progress)
+    if ready is None:
+        ready = make_ready(spec.scenario, spec.seed, spec.training, cache, progress)
+    built = ready.built
     with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
-        trainer = build_trainer({t.task: learning_task(built, t) for t in built.world.tasks}, spec.training)
+        stored = None
+        if spec.store is not None:
+            code = package_sha256("", "domain", "learning")
+            stored = stored_trainer(ready.trainer, ready.tasks, spec.training, spec.store, code)
         record_world(built, folder.recorder)
         rules = {t.task: t.lora for t in built.world.tasks}
 
@@ -57,8 +85,10 @@ def run_one(spec: RunSpec, cache: Path, progress: Progress, *, overwrite: bool =
             if heads:
                 save_heads(heads, path / "heads.safetensors")
 
-        setting = Setting(built.world, method, trainer, folder.recorder, keep)
+        setting = Setting(built.world, method, stored or ready.trainer, folder.recorder, keep)
         simulate(setting, lambda done: progress("simulating", done))
+        if stored is not None:
+            folder.manifest = replace(folder.manifest, store=StoreRecord(stored.counts, stored.problem))
     return spec.out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iovsim.results.compare import Comparison, compare
 from iovsim.results.data import data_statistics
 from iovsim.results.folder import RunFolder
-from iovsim.results.manifest import Charge, Manifest, PolicyRecord, RunStatus, read_manifest
+from iovsim.results.manifest import Charge, Manifest, PolicyRecord, RunStatus, StoreRecord, read_manifest
 from iovsim.results.metrics import METRICS, metrics
 from iovsim.results.recorder import Recorder
 from iovsim.results.run import Run, find_runs, open_run
@@ -24,6 +24,7 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunStatus",
+    "StoreRecord",
     "Table",
     "compare",
     "data_statistics",

@@ -79,6 +79,14 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """What the training store gave a run. It changes no table: it only says what was not computed again."""
+
+    counts: Mapping[str, int]  # such as training_hits, training_misses, evaluation_hits, read_bytes
+    problem: str  # why nothing more was kept in it; empty where all was well
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What `manifest.json` holds. `scenario` is the whole resolved world file, as JSON would hold it."""
 
@@ -89,6 +97,7 @@ class Manifest:
     scenario: Mapping[str, Any]
     charge_as: Mapping[str, Charge]  # by task
     training: TrainerSpec = field(default_factory=TrainerSpec)
+    store: StoreRecord | None = None  # None: everything was computed
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     status: RunStatus = RunStatus.RUNNING
     started: str = field(default_factory=now)  # wall clock, ISO 8601, UTC
@@ -105,7 +114,8 @@ class Manifest:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`; `KeyError`, `TypeError` or `ValueError` where something is missing or strange."""
-        plain = {name: content[name] for name in cls.__dataclass_fields__}
+        known = {"store": None} | dict(content)  # runs of before there were stores say nothing of one
+        plain = {name: known[name] for name in cls.__dataclass_fields__}
         for name, kind in (("world", str), ("world_hash", str), ("seed", int), ("scenario", dict)):
             if not isinstance(plain[name], kind):
                 raise TypeError(f"{name} is {plain[name]!r}, not of type {kind.__name__}")
@@ -118,6 +128,7 @@ class Manifest:
                     Precision(plain["training"]["precision"]),
                     plain["training"]["device"],
                 ),
+                "store": None if plain["store"] is None else StoreRecord(**plain["store"]),
                 "charge_as": {task: Charge(**charge) for task, charge in plain["charge_as"].items()},
                 "tables": {name: TableFile(**entry) for name, entry in plain["tables"].items()},
                 "status": RunStatus(plain["status"]),
