@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from iovsim import __version__
-from iovsim.cli import bench_commands, inspect_commands, model_commands, run_commands, store_commands, trace_commands
+from iovsim.cli import (
+    bench_commands,
+    compare_commands,
+    inspect_commands,
+    model_commands,
+    run_commands,
+    store_commands,
+    trace_commands,
+)
 from iovsim.errors import IovsimError
 
 app = typer.Typer(
@@ -22,7 +30,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Discrete-event simulator of federated LoRA fine-tuning in the Internet of Vehicles, with real training.",
 )
-for commands in (run_commands, model_commands, trace_commands, inspect_commands, bench_commands, store_commands):
+for commands in (
+    run_commands,
+    compare_commands,
+    model_commands,
+    trace_commands,
+    inspect_commands,
+    bench_commands,
+    store_commands,
+):
     commands.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`run`, `compare` and `figures`: scenarios become run folders, and run folders tables and pictures."""
+"""`run`: a scenario becomes run folders."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.progress import shown
 from iovsim.cli.store_options import LIMIT_GIB, LimitOption, NoStoreOption, StoreOption, chosen_store
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
-from iovsim.errors import ResultsError, ScenarioError, near_match
+from iovsim.errors import ScenarioError, near_match
 from iovsim.paths import cache_dir, shared_dir
 
 ScenarioArgument = Annotated[
@@ -38,14 +38,10 @@ MAX_SEED = 2**31 - 1
 """The largest seed that SUMO takes."""
 MAX_SEEDS = 10_000
 
-RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run folders, or folders that hold some.")]
-
 
 def register(app: typer.Typer) -> None:
-    """Adds this module's commands."""
+    """Adds this module's command."""
     app.command("run")(run)
-    app.command("compare")(compare)
-    app.command("figures")(figures)
 
 
 def run(
@@ -95,52 +91,6 @@ def _warn(folders: Sequence[Path]) -> None:
     records = [read_manifest(folder).store for folder in folders]
     for problem in sorted({record.problem for record in records if record is not None and record.problem}):
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold yellow]warning:[/] {escape(problem)}")
-
-
-def compare(
-    runs: RunsArgument,
-    baseline: Annotated[str | None, typer.Option(help="Policy to subtract (default: that of the first run).")] = None,
-    common_seeds: Annotated[
-        bool, typer.Option("--common-seeds", help="Leave out seeds not all policies have.")
-    ] = False,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option("--metric", "-m", help="Show this metric (see 'iovsim metrics'); may be repeated."),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show all metrics.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write all metrics, unrounded, to this file.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write what is shown to this file.")] = None,
-) -> None:
-    """Compare policies seed by seed: means and paired differences with 95 % intervals. Refuses different worlds."""
-    from iovsim.results import METRICS, find_runs
-    from iovsim.results import compare as compare_runs
-    from iovsim.results.files import write_whole
-    from iovsim.results.metrics import DEFAULT, check_names
-
-    if every and metric:
-        raise ResultsError("compare: --all and --metric exclude each other; give one of them.")
-    check_names(metric or ())
-    result = compare_runs(find_runs(runs), baseline, common_seeds)
-    if csv is not None:
-        result.to_csv(csv)
-    shown_part = result.only(tuple(METRICS) if every else metric or DEFAULT)
-    if markdown is not None:
-        write_whole(markdown, shown_part.to_markdown().encode())
-    from iovsim.cli.tables import print_comparison
-
-    print_comparison(wide_console(), shown_part)
-
-
-def figures(
-    runs: RunsArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG and PDF files.")] = Path("figures"),
-) -> None:
-    """Draw every figure that the runs allow, as PNG and PDF."""
-    from iovsim.analysis.figures import draw_all
-    from iovsim.results import find_runs
-
-    for path in draw_all(find_runs(runs), out):
-        print(path)
 
 
 def usable_cache(asked: Path | None) -> Path:
