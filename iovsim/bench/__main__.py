@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.bench import engine, frameworks, mobility, training
+from iovsim.bench import demo, engine, frameworks, memory, mobility, training
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -15,7 +15,14 @@ OUT = Path("runs/bench")
 def main() -> None:
     """Runs everything; rows appear as they are measured."""
     print(f"{'name':34}{'ours':>12}{'theirs':>12}{'ratio':>10}  unit, n, spread")
-    parts = {"mobility": mobility, "engine": engine, "training": training, "frameworks": frameworks}
+    parts = {
+        "mobility": mobility,
+        "engine": engine,
+        "memory": memory,
+        "training": training,
+        "federation": frameworks,
+        "demo": demo,
+    }
     asked = sys.argv[1:] or list(parts)
     for name in asked:
         if name not in parts:

@@ -21,9 +21,9 @@ from iovsim.domain import Adapter, Trainer, Tuning, Update, World
 from iovsim.engine import Method, Setting, simulate
 from iovsim.errors import TrainingError
 from iovsim.learning.aggregate import FedAvg
+from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.threads import use_one_thread
-from iovsim.learning.trainer import PeftTrainer
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies import POLICIES
 from iovsim.policies.budget import KeepBudgets
@@ -42,16 +42,16 @@ REPEATS = 5
 MakeTrainer = Callable[[Mapping[str, LearningTask]], Trainer]
 
 
-def rows(make: MakeTrainer = PeftTrainer) -> Iterator[Row | Skipped]:
+def rows(make: MakeTrainer = BatchedTrainer) -> Iterator[Row | Skipped]:
     """Overhead and training beside each framework that is installed, training with the trainer given."""
     use_one_thread()
     for name, modules in PEERS.items():
         missing = [module for module in modules if find_spec(module) is None]
         if missing:
-            yield Skipped(f"frameworks/{name}", f"no module {missing[0]!r} here; `make bench` installs it.")
+            yield Skipped(f"federation/{name}", f"no module {missing[0]!r} here; `make bench` installs it.")
             continue
-        yield from compared(f"frameworks/{name}-overhead", partial(_overhead, name))
-        yield from compared(f"frameworks/{name}-training", partial(_training, name, make))
+        yield from compared(f"federation/{name}-overhead", partial(_overhead, name))
+        yield from compared(f"federation/{name}-trained", partial(_training, name, make))
 
 
 def compared(name: str, measure: Callable[[str], Iterator[Row]]) -> Iterator[Row | Skipped]:

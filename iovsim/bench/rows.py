@@ -50,24 +50,46 @@ class Cost:
 
 
 def in_turn(
-    name: str, unit: str, ours: Callable[[], float], theirs: Callable[[], float], *, n: int, faster: bool = False
+    name: str,
+    unit: str,
+    ours: Callable[[], float],
+    theirs: Callable[[], float],
+    *,
+    n: int,
+    faster: bool = False,
+    warm_up: bool = True,
 ) -> Row:
-    """Measures both sides `n` times in alternation, after one round that is not counted; medians throughout."""
-    ours()
-    theirs()
+    """Measures both sides `n` times in alternation, after one round that is not counted; medians throughout.
+
+    Without `warm_up` all rounds count: for sides that begin anew each time, in processes of their own.
+    """
+    if warm_up:
+        ours()
+        theirs()
     return _row(name, unit, [(ours(), theirs()) for _ in range(n)], faster=faster)
 
 
 def costs_in_turn(
-    name: str, unit: str, ours: Callable[[], Cost], theirs: Callable[[], Cost], *, n: int, per_s: float = 1.0
+    name: str,
+    unit: str,
+    ours: Callable[[], Cost],
+    theirs: Callable[[], Cost],
+    *,
+    n: int,
+    per_s: float = 1.0,
+    faster: bool = False,
+    warm_up: bool = True,
 ) -> tuple[Row, Row]:
     """The same for both costs of the same runs: wall time and processor time, `per_s` units to the second."""
-    ours()
-    theirs()
+    if warm_up:
+        ours()
+        theirs()
     pairs = [(ours(), theirs()) for _ in range(n)]
+    wall = [(per_s * a.wall_s, per_s * b.wall_s) for a, b in pairs]
+    cpu = [(per_s * a.cpu_s, per_s * b.cpu_s) for a, b in pairs]
     return (
-        _row(f"{name}-wall", f"wall {unit}", [(per_s * a.wall_s, per_s * b.wall_s) for a, b in pairs]),
-        _row(f"{name}-cpu", f"CPU {unit}", [(per_s * a.cpu_s, per_s * b.cpu_s) for a, b in pairs]),
+        _row(f"{name}-wall", f"wall {unit}", wall, faster=faster),
+        _row(f"{name}-cpu", f"CPU {unit}", cpu, faster=faster),
     )
 
 

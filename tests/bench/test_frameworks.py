@@ -34,7 +34,7 @@ def test_a_framework_that_is_not_installed_is_skipped_with_a_reason(
     assert isinstance(skipped, Skipped)
     assert "skipped: no module 'no_such_module'" in _line(skipped)
     write([skipped], tmp_path / "rows.json")
-    assert json.loads((tmp_path / "rows.json").read_text())[0]["name"] == "frameworks/nobody"
+    assert json.loads((tmp_path / "rows.json").read_text())[0]["name"] == "federation/nobody"
 
 
 def test_a_framework_that_fails_is_skipped_with_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,6 +19,14 @@ def test_sides_are_measured_in_turn_and_the_first_pair_is_not_counted() -> None:
     assert row == Row("x", 4.0, 1.0, 3.0, "s", 3, "2 to 4")
 
 
+def test_sides_that_begin_anew_need_no_warming_up() -> None:
+    row = in_turn("x", "s", counter(2.0, 4.0), counter(1.0, 1.0), n=2, warm_up=False)
+    assert (row.ours, row.theirs, row.n, row.spread) == (3.0, 1.0, 2, "2 to 4")
+    costs = [iter([Cost(8.0, 6.0)]), iter([Cost(4.0, 9.0)])]
+    wall, cpu = costs_in_turn("x", "s", lambda: next(costs[0]), lambda: next(costs[1]), n=1, faster=True, warm_up=False)
+    assert (wall.ratio, cpu.ratio) == (0.5, 1.5)
+
+
 def test_a_speed_row_tells_how_many_times_faster_ours_is() -> None:
     row = in_turn("x", "s", counter(99.0, 2.0), counter(99.0, 8.0), n=1, faster=True)
     assert row.ratio == 4.0
