@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from iovsim.config.builtin import builtin_policies, builtin_scenarios
 from iovsim.config.model import Kind
-from iovsim.config.policy import PolicyFile, builtin_policies, load_policy, policy_from
+from iovsim.config.policy import PolicyFile, load_policy, policy_from
 from iovsim.config.scenario import Scenario, SiteSection, load_scenario, scenario_from
 from iovsim.config.tasks import (
     BackboneSection,
@@ -40,6 +41,7 @@ __all__ = [
     "TaskSection",
     "TsvData",
     "builtin_policies",
+    "builtin_scenarios",
     "load_policy",
     "load_scenario",
     "policy_from",

@@ -72,6 +72,11 @@ def key_parts(key: str) -> list[str]:
     return parts
 
 
+def with_changes(where: str, changes: Mapping[str, object]) -> str:
+    """What complaints about changed tables begin with: they may stand in no file."""
+    return f"{where} with {', '.join(changes)} changed" if changes else where
+
+
 def _entered(holder: Any, part: str, key: str, place: str) -> Any:
     """What stands at `part` of a table, made if need be, or of a list of tables with names."""
     if isinstance(holder, dict):

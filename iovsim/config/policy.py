@@ -1,14 +1,15 @@
-"""The policy file: a TOML text becomes a checked `PolicyFile`; built-in ones are known by name."""
+"""The policy file: a TOML text becomes a checked `PolicyFile`: who trains and how, by kinds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from iovsim.config.builtin import policy_file
+from iovsim.config.changes import changed, with_changes
 from iovsim.config.model import Kind, Model, read_toml, validate
 from iovsim.config.numbers import Name
-from iovsim.errors import ScenarioError, near_match
-from iovsim.paths import shared_dir
 
 
 class PolicyFile(Model):
@@ -28,28 +29,16 @@ class PolicyFile(Model):
     tuning: Literal["lora", "head", "full"] = "lora"
 
 
-def load_policy(name_or_path: str) -> PolicyFile:
-    """A policy file by path (`*.toml`) or a built-in one by name.
+def load_policy(name_or_path: str | Path, changes: Mapping[str, object] | None = None) -> PolicyFile:
+    """A policy file by path (a text must end in '.toml'), or a built-in one by name.
 
-    Raises `ScenarioError` for an unknown name (the nearest is offered), a missing file or a wrong key.
+    `changes` gives dotted keys other values (see `config.changes.changed`). Raises `ScenarioError` for an unknown name
+    (the nearest is offered), a missing file or a wrong key.
     """
-    if name_or_path.endswith(".toml"):
-        path = Path(name_or_path)
-        return policy_from(read_toml(path), str(path))
-    known = builtin_policies()
-    if name_or_path not in known:
-        raise ScenarioError(
-            f"policy {name_or_path!r}: no such built-in policy; {near_match(name_or_path, known)} "
-            "A path to a policy file must end in '.toml'."
-        )
-    return policy_from(read_toml(known[name_or_path]), str(known[name_or_path]))
+    path = policy_file(name_or_path)
+    return policy_from(read_toml(path), str(path), changes)
 
 
-def policy_from(data: dict[str, Any], where: str) -> PolicyFile:
+def policy_from(data: dict[str, Any], where: str, changes: Mapping[str, object] | None = None) -> PolicyFile:
     """A policy file from tables that are already read; `where` names them in errors."""
-    return validate(PolicyFile, data, where)
-
-
-def builtin_policies() -> dict[str, Path]:
-    """Name to file of the policies that ship with the package."""
-    return {p.stem: p for p in sorted((shared_dir("scenarios") / "policies").glob("*.toml"))}
+    return validate(PolicyFile, changed(data, changes or {}), with_changes(where, changes or {}))

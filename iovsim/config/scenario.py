@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from iovsim.config.builtin import scenario_file
+from iovsim.config.changes import changed, with_changes
 from iovsim.config.model import Kind, Model, read_toml, validate
 from iovsim.config.numbers import Count, Gain, Name, NotNegative, Part, Positive, Power, Seconds
 from iovsim.config.tasks import TaskSection
@@ -223,13 +226,18 @@ class Scenario(Model):
         return self.model_copy(update={"tasks": tuple(moved if t is section else t for t in self.tasks)})
 
 
-def load_scenario(path: Path) -> Scenario:
-    """The checked world file. Raises `ScenarioError` with file, key, value and what is allowed."""
-    return scenario_from(read_toml(path), path)
+def load_scenario(name_or_path: str | Path, changes: Mapping[str, object] | None = None) -> Scenario:
+    """The checked world file at a path (a text must end in '.toml'), or a built-in one by name.
+
+    `changes` gives dotted keys other values (see `config.changes.changed`); relative paths among them start at the
+    file's folder. Raises `ScenarioError` for an unknown name, or with file, key, value and what is allowed.
+    """
+    path = scenario_file(name_or_path)
+    return scenario_from(read_toml(path), path, changes)
 
 
-def scenario_from(data: dict[str, Any], path: Path) -> Scenario:
+def scenario_from(data: dict[str, Any], path: Path, changes: Mapping[str, object] | None = None) -> Scenario:
     """A scenario from tables that are already read; `path` names them in errors and anchors relative paths."""
-    scenario = validate(Scenario, data, str(path))
+    scenario = validate(Scenario, changed(data, changes or {}), with_changes(str(path), changes or {}))
     scenario._folder = path.parent.resolve()
     return scenario

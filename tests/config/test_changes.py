@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iovsim.config import load_policy, load_scenario
 from iovsim.config.changes import changed, key_parts, parse_changes
 from iovsim.errors import ScenarioError
 
@@ -124,3 +125,33 @@ def test_a_text_that_is_no_change_says_how_to_write_one(text: str, message: str)
 def test_a_key_is_given_once() -> None:
     with pytest.raises(ScenarioError, match=r"'a' is changed twice"):
         parse_changes(["a=1", "a=2"])
+
+
+def test_a_built_in_world_and_policy_are_changed_by_dotted_keys() -> None:
+    scenario = load_scenario(
+        "demo", {"time.duration_s": 60.0, "tasks.signs.round_energy_j": 7, "radio.efficiency": 0.5}
+    )
+    assert (scenario.time.duration_s, scenario.radio.efficiency) == (60.0, 0.5)
+    assert [task.round_energy_j for task in scenario.tasks] == [7.0, 100.0, 100.0]
+    assert load_policy("random", {"forecast.kind": "oracle"}).forecast.kind == "oracle"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("time.duraton_s", r"demo.toml with time.duraton_s changed: unknown key 'time.duraton_s'; did you mean 'dura"),
+        ("tyme.duration_s", r"demo.toml with tyme.duration_s changed: unknown key 'tyme'; did you mean 'time'"),
+        ("tasks.signs.rnks", r"unknown key 'tasks\[0\].rnks'; did you mean 'ranks'"),
+        ("time.duration_s", r"key 'time.duration_s': found 'long'; Input should be a valid number"),
+    ],
+)
+def test_a_change_that_a_world_does_not_take_is_named(key: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        load_scenario("demo", {key: "long"})
+
+
+def test_a_change_that_a_policy_does_not_take_is_named() -> None:
+    with pytest.raises(
+        ScenarioError, match=r"random.toml with forcast.kind changed: unknown key 'forcast'; did you mean"
+    ):
+        load_policy("random", {"forcast.kind": "oracle"})
