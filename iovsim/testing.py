@@ -127,11 +127,14 @@ def _loss(head: Head) -> float:
     return float(np.exp(-np.linalg.norm(head[f"{HEAD}weight"])))
 
 
-@dataclass(frozen=True)
 class _Book:
-    """Contacts in a list."""
+    """Contacts in a list, and those of each RSU, sorted by vehicle."""
 
-    contacts: tuple[Contact, ...]
+    def __init__(self, contacts: tuple[Contact, ...]) -> None:
+        self.contacts = contacts
+        self.by_rsu: dict[str, list[Contact]] = {}
+        for contact in sorted(contacts, key=lambda c: c.vehicle):
+            self.by_rsu.setdefault(contact.rsu, []).append(contact)
 
     def __len__(self) -> int:
         return len(self.contacts)
@@ -140,8 +143,7 @@ class _Book:
         return iter(self.contacts)
 
     def active(self, rsu: str, time_s: float) -> Sequence[Contact]:
-        found = [c for c in self.contacts if c.rsu == rsu and c.start_s <= time_s < c.end_s]
-        return sorted(found, key=lambda c: c.vehicle)
+        return [c for c in self.by_rsu.get(rsu, ()) if c.start_s <= time_s < c.end_s]
 
 
 def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: float = 120.0) -> World:

@@ -31,15 +31,14 @@ def _submitted(setting: Setting, served: Served) -> int | None:
 
 
 def _finish_round(setting: Setting, state: State, over: ServedRound, handles: Sequence[int | None]) -> None:
-    pairs = zip(over.served, handles, strict=True)
-    jobs = tuple(_finished(setting, job, handle, over.close_s) for job, handle in pairs)
+    close_s = over.close_s
+    jobs = tuple(_finished(setting, job, handle, close_s) for job, handle in zip(over.served, handles, strict=True))
     _aggregate(setting, state, over.rsu, jobs)
     view = over.view
-    outcome = RoundOutcome(
-        view.rsu, view.round, view.start_s, over.close_s, view, over.plan, jobs, _energy_by_task(jobs)
-    )
+    outcome = RoundOutcome(view.rsu, view.round, view.start_s, close_s, view, over.plan, jobs, _energy_by_task(jobs))
     setting.method.policy.feedback(outcome)
-    record_round(setting, state, outcome, over.estimated_j, over.contacts)
+    residual_s = {s.training.vehicle: s.terms.contact.end_s - s.end.start_s for s in over.served}
+    record_round(setting, state, outcome, over.estimated_j, residual_s)
 
 
 def _finished(setting: Setting, served: Served, handle: int | None, close_s: float) -> JobEnd:
@@ -49,11 +48,11 @@ def _finished(setting: Setting, served: Served, handle: int | None, close_s: flo
         return job
     until_s = min(close_s, served.terms.contact.end_s)
     idle = (waiting(served.terms, job.end_s, until_s),) if until_s > job.end_s else ()
-    job = replace(job, phases=job.phases + idle)
+    phases = job.phases + idle
     found = setting.trainer.result(handle)
     if isinstance(found, Failure):
-        return replace(job, status=JobStatus.FAILED, reason=found.reason, message=found.message)
-    return replace(job, update=found)
+        return replace(job, phases=phases, status=JobStatus.FAILED, reason=found.reason, message=found.message)
+    return replace(job, phases=phases, update=found)
 
 
 def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd]) -> None:

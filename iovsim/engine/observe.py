@@ -17,17 +17,21 @@ from iovsim.rng import stream
 
 def observe(
     world: World, method: Method, state: State, rsu: Rsu, number: int, start_s: float
-) -> tuple[RoundView, dict[str, Contact]]:
-    """The policy's view of `rsu` at `start_s`, and the contacts behind its clients (which the policy never sees)."""
+) -> tuple[RoundView, dict[tuple[str, str], Terms]]:
+    """The policy's view of `rsu` at `start_s`, and its clients' terms by vehicle and task, which the policy never sees.
+
+    A client is who holds any sample of any of the RSU's tasks.
+    """
     tasks = [t for t in world.tasks if t.task in rsu.tasks]
-    contacts = {c.vehicle: c for c in world.contacts.active(rsu.rsu, start_s)}
-    terms = {
-        (v, t.task): terms_of(world, c, t, method.tuning, start_s)
-        for v, c in contacts.items()
-        for t in tasks
-        if t.task in world.vehicles[v].shards and len(world.vehicles[v].shards[t.task].held(start_s))
-    }
-    views = (_client(world, method, state, rsu, c, tasks, terms, start_s) for c in contacts.values())
+    terms: dict[tuple[str, str], Terms] = {}
+    clients: list[ClientView] = []
+    for contact in world.contacts.active(rsu.rsu, start_s):
+        shards = world.vehicles[contact.vehicle].shards
+        every = {t.task: terms_of(world, contact, t, method.tuning, start_s) for t in tasks if t.task in shards}
+        own = {task: found for task, found in every.items() if len(found.samples)}
+        if own:
+            terms |= {(contact.vehicle, task): found for task, found in own.items()}
+            clients.append(_client(method, state, rsu, contact, own, start_s))
     view = RoundView(
         rsu=rsu.rsu,
         round=number,
@@ -37,11 +41,11 @@ def observe(
         bandwidth_down_hz=world.radio.bandwidth_down_hz,
         max_power_w=world.radio.vehicle_power_w,
         tasks=tuple(task_view(state, t, method.tuning) for t in tasks),
-        clients=tuple(c for c in views if c.tasks),
+        clients=tuple(clients),
         rng=stream(world.seed, "policy", rsu.rsu, number),
         estimate=_estimator(terms, start_s),
     )
-    return view, contacts
+    return view, terms
 
 
 def task_view(state: State, task: Task, tuning: Tuning) -> TaskView:
@@ -57,34 +61,24 @@ def task_view(state: State, task: Task, tuning: Tuning) -> TaskView:
 
 
 def _client(
-    world: World,
-    method: Method,
-    state: State,
-    rsu: Rsu,
-    contact: Contact,
-    tasks: list[Task],
-    terms: dict[tuple[str, str], Terms],
-    time_s: float,
+    method: Method, state: State, rsu: Rsu, contact: Contact, own: Mapping[str, Terms], time_s: float
 ) -> ClientView:
-    vehicle = world.vehicles[contact.vehicle]
-    own = [t for t in tasks if (contact.vehicle, t.task) in terms]
-    link = world.links.link(contact.contact)
+    """One vehicle as the policy sees it, from its terms for each task of which it holds samples; at least one."""
+    some = next(iter(own.values()))
     x_m = float(np.interp(time_s, contact.time_s, contact.x_m))
     y_m = float(np.interp(time_s, contact.time_s, contact.y_m))
     return ClientView(
         vehicle=contact.vehicle,
-        tier=vehicle.device.tier,
+        tier=some.device.tier,
         distance_m=float(np.hypot(x_m - rsu.x_m, y_m - rsu.y_m)),
-        mean_gain=mean_gain_at(link, time_s),
+        mean_gain=mean_gain_at(some.link, time_s),
         residual_contact_s=method.forecast.residual_s(contact, rsu, time_s),
         busy=contact.vehicle in state.busy,
-        tasks=tuple(t.task for t in own),
-        samples={t.task: len(terms[contact.vehicle, t.task].samples) for t in own},
-        feasible_ranks={t.task: feasible_ranks(t, vehicle.device, method.tuning) for t in own},
+        tasks=tuple(own),
+        samples={task: len(terms.samples) for task, terms in own.items()},
+        feasible_ranks={task: feasible_ranks(terms.task, terms.device, terms.tuning) for task, terms in own.items()},
         last_loss={
-            t.task: state.last_loss[contact.vehicle, t.task]
-            for t in own
-            if (contact.vehicle, t.task) in state.last_loss
+            task: state.last_loss[contact.vehicle, task] for task in own if (contact.vehicle, task) in state.last_loss
         },
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from iovsim.domain import (
     ARRIVED,
-    Contact,
+    ClientView,
     Evaluation,
     JobEnd,
     JobStatus,
@@ -30,9 +30,12 @@ def record_round(
     state: State,
     outcome: RoundOutcome,
     estimated_j: Mapping[str, float],
-    contacts: Mapping[str, Contact],
+    residual_s: Mapping[str, float],
 ) -> None:
-    """The round's row for each task, and its jobs, phases and ledger entries."""
+    """The round's row for each task, and its jobs, phases and ledger entries.
+
+    `estimated_j` is by task; `residual_s`, by vehicle, is what was really left of the contact when the job began.
+    """
     for task in outcome.view.tasks:
         jobs = [j for j in outcome.jobs if j.assignment.task == task.task]
         arrived = [j.update for j in jobs if j.update is not None]
@@ -58,15 +61,18 @@ def record_round(
             samples=sum(u.samples for u in arrived),
             mean_rank=_mean([j.assignment.rank for j in jobs]),
         )
+    clients = {c.vehicle: c for c in outcome.view.clients}
     for job in outcome.jobs:
-        _record_job(setting, state, outcome, job, contacts[job.assignment.vehicle])
+        vehicle = job.assignment.vehicle
+        _record_job(setting, state, outcome, job, clients[vehicle], residual_s[vehicle])
 
 
-def _record_job(setting: Setting, state: State, outcome: RoundOutcome, job: JobEnd, contact: Contact) -> None:
+def _record_job(
+    setting: Setting, state: State, outcome: RoundOutcome, job: JobEnd, client: ClientView, residual_s: float
+) -> None:
     number = state.jobs
     state.jobs += 1
     given = job.assignment
-    client = next(c for c in outcome.view.clients if c.vehicle == given.vehicle)
     setting.recorder.add(
         "jobs",
         job=number,
@@ -89,7 +95,7 @@ def _record_job(setting: Setting, state: State, outcome: RoundOutcome, job: JobE
         message=job.message,
         distance_m=client.distance_m,
         forecast_residual_s=client.residual_contact_s,
-        true_residual_s=contact.end_s - job.start_s,
+        true_residual_s=residual_s,
         downlink_bits=_bits(job.phases, PhaseKind.DOWNLINK),
         uplink_bits=_bits(job.phases, PhaseKind.UPLINK),
         energy_j=job.energy_j,

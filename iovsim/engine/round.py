@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import simpy
 
-from iovsim.domain import Adapter, Assignment, Contact, RoundPlan, RoundView, Rsu, TrainJob, World
+from iovsim.domain import Adapter, Assignment, RoundPlan, RoundView, Rsu, TrainJob, World
 from iovsim.engine.admit import admit
 from iovsim.engine.ask import ask
 from iovsim.engine.course import FEDERATED_COURSE
 from iovsim.engine.job import Served, serve
 from iovsim.engine.observe import observe
 from iovsim.engine.state import Setting, State
-from iovsim.engine.terms import Terms, terms_of
+from iovsim.engine.terms import Terms
 from iovsim.learning.adapter import with_head
 from iovsim.rng import seed_of
 
@@ -27,7 +27,6 @@ class ServedRound:
     view: RoundView
     plan: RoundPlan
     estimated_j: Mapping[str, float]  # by task
-    contacts: Mapping[str, Contact]  # by vehicle
     served: tuple[Served, ...]  # sorted by vehicle
 
     @property
@@ -40,11 +39,11 @@ def run_round(
     env: simpy.Environment, setting: Setting, state: State, rsu: Rsu, number: int, start_s: float
 ) -> Generator[simpy.Event, Served, ServedRound]:
     """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
-    view, contacts = observe(setting.world, setting.method, state, rsu, number, start_s)
+    view, terms = observe(setting.world, setting.method, state, rsu, number, start_s)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
-    served = yield from _serve_all(env, setting, state, view, plan, contacts)
-    return ServedRound(rsu, view, plan, estimated_j, contacts, tuple(served))
+    served = yield from _serve_all(env, setting, state, view, plan, terms)
+    return ServedRound(rsu, view, plan, estimated_j, tuple(served))
 
 
 def _serve_all(
@@ -53,21 +52,20 @@ def _serve_all(
     state: State,
     view: RoundView,
     plan: RoundPlan,
-    contacts: dict[str, Contact],
+    terms: Mapping[tuple[str, str], Terms],
 ) -> Generator[simpy.Event, Served, list[Served]]:
     """Starts every job, in order of vehicle, and waits for all."""
-    tasks = {t.task: t for t in setting.world.tasks}
     starts = _starting_points(setting, state, view, plan)
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
-        terms = terms_of(setting.world, contacts[vehicle], tasks[assignment.task], setting.method.tuning, view.start_s)
+        own = terms[vehicle, assignment.task]
         start = starts[assignment.task, assignment.rank]
-        if terms.task.local_head:
+        if own.task.local_head:
             start = with_head(start, state.head(vehicle, assignment.task))
-        training = _train_job(setting.world, view, assignment, terms, start)
+        training = _train_job(setting.world, view, assignment, own, start)
         state.busy.add(vehicle)
-        job = serve(env, terms, assignment, FEDERATED_COURSE, training, view.start_s, setting.world.end_s)
+        job = serve(env, own, assignment, FEDERATED_COURSE, training, view.start_s, setting.world.end_s)
         processes.append(env.process(job))
     served: list[Served] = []
     for process in processes:

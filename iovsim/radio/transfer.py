@@ -41,12 +41,12 @@ def transfer(time_s: FloatArray, rate_bps: FloatArray, start_s: float, bits: flo
     begin, end = max(start_s, float(time_s[0])), min(limit_s, float(time_s[-1]))
     if begin >= end:
         return Transfer(start_s, max(start_s, limit_s), 0.0, False)
-    inner = slice(np.searchsorted(time_s, begin, side="right"), np.searchsorted(time_s, end, side="left"))
+    inner = slice(time_s.searchsorted(begin, side="right"), time_s.searchsorted(end, side="left"))
     first, last = np.interp([begin, end], time_s, rate_bps)
     knots = np.concatenate([[begin], time_s[inner], [end]])
     rates = np.concatenate([[first], rate_bps[inner], [last]])
-    carried = np.concatenate([[0.0], np.cumsum(np.diff(knots) * (rates[:-1] + rates[1:]) / 2.0)])
-    k = int(np.searchsorted(carried, bits, side="left"))  # the first knot by which all is carried
+    carried = np.concatenate([[0.0], np.cumsum((knots[1:] - knots[:-1]) * (rates[:-1] + rates[1:]) / 2.0)])
+    k = int(carried.searchsorted(bits, side="left"))  # the first knot by which all is carried
     if k == len(carried):
         return Transfer(start_s, limit_s, float(carried[-1]), False)
     within = _time_to_carry(

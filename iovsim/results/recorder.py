@@ -184,18 +184,19 @@ class _TableWriter:
 
 def _cell(name: str, column: Column, value: object) -> Cell:
     """The value as plain Python, checked; numpy scalars are taken for what they hold."""
-    item = getattr(value, "item", None)
-    plain = item() if callable(item) else value
+    plain = value.item() if isinstance(value, np.generic) else value
     match column.type:
+        case ColumnType.REAL if isinstance(plain, float) and math.isfinite(plain):
+            return plain  # first, since most cells are
         case ColumnType.TEXT if isinstance(plain, str):
             if column.choices and plain not in column.choices:
                 raise ValueError(
                     f"table {name!r}, column {column.name!r}: {str(plain)!r}, {near_match(plain, column.choices)}"
                 )
             return str(plain)
-        case ColumnType.FLAG if isinstance(plain, bool):
-            return plain
         case ColumnType.WHOLE if isinstance(plain, int) and not isinstance(plain, bool):
+            return plain
+        case ColumnType.FLAG if isinstance(plain, bool):
             return plain
         case ColumnType.REAL if isinstance(plain, int | float) and not isinstance(plain, bool):
             if math.isfinite(plain):
