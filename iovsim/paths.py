@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie: beside it in a checkout, inside it in an installed wheel."""
+"""Where files lie: what ships with the package, beside it or inside it, and what is kept between runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ def shared_dir(name: str) -> Path:
         if (base / name).is_dir():
             return base / name
     raise ScenarioError(f"{PACKAGE}: the folder {name!r} that ships with iovsim is missing; reinstall the package.")
+
+
+def usable_cache(asked: Path | None = None, where: str = "--cache") -> Path:
+    """The folder for recorded traffic, made if need be; None: the default one.
+
+    Raises `ScenarioError`, in which `where` names who asked, where it cannot be made.
+    """
+    folder = asked or cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScenarioError(f"{where} {folder}: cannot be made or written: {error.strerror}; choose another.") from None
+    return folder
 
 
 def cache_dir() -> Path:

@@ -17,10 +17,10 @@ from iovsim.cli.run_commands import (
     ScenarioArgument,
     find_scenario,
     parse_seeds,
-    usable_cache,
 )
 from iovsim.cli.training_options import DeviceOption
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
+from iovsim.paths import usable_cache
 
 COMPARED = (Precision.FP32, Precision.BF16)
 

@@ -14,12 +14,11 @@ from iovsim.cli.run_commands import (
     CacheOption,
     DataOption,
     ScenarioArgument,
-    builtin_scenarios,
     find_scenario,
-    usable_cache,
 )
-from iovsim.config import builtin_policies, load_policy
+from iovsim.config import builtin_policies, builtin_scenarios, load_policy
 from iovsim.errors import ScenarioError, near_match
+from iovsim.paths import usable_cache
 
 
 def register(app: typer.Typer) -> None:

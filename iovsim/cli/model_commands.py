@@ -15,11 +15,11 @@ from iovsim.cli.run_commands import (
     ScenarioArgument,
     find_scenario,
     parse_seeds,
-    usable_cache,
 )
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.errors import ResultsError, ScenarioError
+from iovsim.paths import usable_cache
 
 
 def register(app: typer.Typer) -> None:

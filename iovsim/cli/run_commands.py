@@ -15,9 +15,10 @@ from iovsim.cli.progress import shown
 from iovsim.cli.store_options import LIMIT_GIB, LimitOption, NoStoreOption, StoreOption, chosen_store
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
+from iovsim.config.changes import parse_changes
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
-from iovsim.errors import ScenarioError, near_match
-from iovsim.paths import cache_dir, shared_dir
+from iovsim.errors import ScenarioError
+from iovsim.paths import usable_cache
 
 ScenarioArgument = Annotated[
     str,
@@ -37,6 +38,12 @@ DataOption = Annotated[
 MAX_SEED = 2**31 - 1
 """The largest seed that SUMO takes."""
 MAX_SEEDS = 10_000
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change the scenario, such as time.duration_s=60.0; may be repeated."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,10 +65,11 @@ def run(
     no_store: NoStoreOption = False,
     store_limit: LimitOption = LIMIT_GIB,
     data: DataOption = None,
+    changes: SetOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
-    world = find_scenario(scenario, data or ())
+    world = find_scenario(scenario, data or (), changes or ())
     files = [load_policy(p) for p in policy]
     numbers = parse_seeds(seeds)
     folder = usable_cache(cache)
@@ -93,42 +101,15 @@ def _warn(folders: Sequence[Path]) -> None:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold yellow]warning:[/] {escape(problem)}")
 
 
-def usable_cache(asked: Path | None) -> Path:
-    """The folder for recorded traffic, made if need be. Raises `ScenarioError` where it cannot be written."""
-    folder = asked or cache_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ScenarioError(f"--cache {folder}: cannot be made or written: {error.strerror}; choose another.") from None
-    return folder
-
-
-def find_scenario(name_or_path: str, data: Sequence[str] = ()) -> Scenario:
-    """A world file by path, or a built-in one by name, with the data of some tasks elsewhere: TASK=PATH."""
-    scenario = _scenario(name_or_path)
+def find_scenario(name_or_path: str, data: Sequence[str] = (), changes: Sequence[str] = ()) -> Scenario:
+    """A world file by path, or a built-in one by name: changed by KEY=VALUE, the data of some tasks by TASK=PATH."""
+    scenario = load_scenario(name_or_path, parse_changes(changes))
     for text in data:
         task, found, path = text.partition("=")
         if not found or not task or not path:
             raise ScenarioError(f"--data {text!r}: write TASK=PATH, for example --data sentiment=glue/SST-2.")
         scenario = scenario.with_data(task, Path(path).absolute())
     return scenario
-
-
-def _scenario(name_or_path: str) -> Scenario:
-    if name_or_path.endswith(".toml"):
-        return load_scenario(Path(name_or_path))
-    known = builtin_scenarios()
-    if name_or_path not in known:
-        raise ScenarioError(
-            f"scenario {name_or_path!r}: no such built-in scenario; {near_match(name_or_path, known)} "
-            "A path to a world file must end in '.toml'."
-        )
-    return load_scenario(known[name_or_path])
-
-
-def builtin_scenarios() -> dict[str, Path]:
-    """Name to file of the scenarios that ship with the package."""
-    return {p.stem: p for p in sorted(shared_dir("scenarios").glob("*.toml"))}
 
 
 def parse_seeds(text: str) -> list[int]:

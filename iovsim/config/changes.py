@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,7 +34,7 @@ def changed(content: dict[str, Any], changes: Mapping[str, object]) -> dict[str,
     return result
 
 
-def parse_changes(texts: list[str], where: str = "--set") -> dict[str, Any]:
+def parse_changes(texts: Sequence[str], where: str = "--set") -> dict[str, Any]:
     """`KEY=VALUE` texts as changes; VALUE is TOML, as in a world file. Raises `ScenarioError`, naming `where`."""
     changes: dict[str, Any] = {}
     for text in texts:
