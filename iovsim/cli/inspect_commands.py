@@ -14,6 +14,7 @@ from iovsim.cli.run_commands import (
     CacheOption,
     DataOption,
     ScenarioArgument,
+    SetOption,
     find_scenario,
 )
 from iovsim.config import builtin_policies, builtin_scenarios, load_policy
@@ -47,10 +48,11 @@ def check(
     scenario: ScenarioArgument,
     policy: Annotated[list[str] | None, typer.Option("--policy", "-p", help="Also check these policies.")] = None,
     data: DataOption = None,
+    changes: SetOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Check a scenario without running it: keys, map, RSU sites, radio models, data, devices, policies."""
-    world = find_scenario(scenario, data or ())
+    world = find_scenario(scenario, data or (), changes or ())
     files = [load_policy(p) for p in policy or []]
 
     from iovsim.experiment.check import check_scenario  # late: torch takes seconds, a misspelt name must not
