@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from iovsim.cli.progress import shown
-from iovsim.cli.store_options import LIMIT_GIB, LimitOption, NoStoreOption, StoreOption, chosen_store
+from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.config.changes import parse_changes
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ScenarioError
+from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 
 ScenarioArgument = Annotated[

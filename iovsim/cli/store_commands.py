@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 
 from iovsim.cli.run_commands import CacheOption
-from iovsim.cli.store_options import LIMIT_GIB, LimitOption, StoreOption, folder_of, limit_bytes
+from iovsim.cli.store_options import LimitOption, StoreOption
 from iovsim.errors import ResultsError
 from iovsim.learning.store.folder import StoredFile, oldest_first, remove, stored_files
+from iovsim.learning.store.place import LIMIT_GIB, folder_of, limit_bytes
 from iovsim.paths import cache_dir
 
 MIB = 2**20

@@ -1,20 +1,11 @@
-"""The options that say where finished training is kept become a store, or none."""
+"""The options that say where finished training is kept, the same for every command that does."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from iovsim.errors import ScenarioError
-from iovsim.learning.store.folder import StoreSpec
-
-NAME = "training"
-"""Of the store's folder below the cache folder."""
-
-LIMIT_GIB = 4.0
 
 StoreOption = Annotated[
     Path | None,
@@ -26,28 +17,3 @@ NoStoreOption = Annotated[
 LimitOption = Annotated[
     float, typer.Option("--store-limit", metavar="GIB", help="What was used longest ago is removed above this size.")
 ]
-
-
-def chosen_store(store: Path | None, none: bool, limit_gib: float, cache: Path) -> StoreSpec | None:
-    """The store that a run is to use. Raises `ScenarioError` for options that contradict each other or make no sense.
-
-    A folder that cannot be written is no mistake: the run goes on without, and says so.
-    """
-    if none and store is not None:
-        raise ScenarioError(f"--store {store} and --no-store exclude each other; give one of them.")
-    return None if none else StoreSpec(folder_of(store, cache), limit_bytes(limit_gib))
-
-
-def folder_of(store: Path | None, cache: Path) -> Path:
-    """The store's folder, which need not be there. Raises `ScenarioError` where something else is."""
-    folder = cache / NAME if store is None else store
-    if folder.exists() and not folder.is_dir():
-        raise ScenarioError(f"--store {folder}: is a file, a store needs a folder; choose another.")
-    return folder
-
-
-def limit_bytes(limit_gib: float) -> int:
-    """Raises `ScenarioError` for a limit that is not positive and finite."""
-    if not 0 < limit_gib < math.inf:
-        raise ScenarioError(f"--store-limit {limit_gib:g}: must be above 0 GiB and finite; {LIMIT_GIB:g} is usual.")
-    return int(limit_gib * 2**30)
