@@ -33,8 +33,12 @@ def interval(values: Sequence[float]) -> Interval | None:
     mean = statistics.mean(values)
     if n == 1:
         return Interval(1, mean, None)
-    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1))
-    return Interval(n, mean, quantile * statistics.stdev(values) / math.sqrt(n))
+    return Interval(n, mean, half_width(statistics.stdev(values), n))
+
+
+def half_width(deviation: float, n: int) -> float:
+    """t(0.975, n - 1) * s / sqrt(n), of `n` values, two or more, with the sample deviation s."""
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * deviation / math.sqrt(n)
 
 
 def rounded(value: Interval | None, seeds: int, signed: bool = False) -> str:
