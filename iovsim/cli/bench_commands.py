@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from iovsim.cli.model_commands import parse_ranks
-from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.progress import wide_console
 from iovsim.cli.run_commands import (
     CacheOption,
     DataOption,
@@ -21,6 +21,7 @@ from iovsim.cli.run_commands import (
 from iovsim.cli.training_options import DeviceOption
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.paths import usable_cache
+from iovsim.progress import shown
 
 COMPARED = (Precision.FP32, Precision.BF16)
 

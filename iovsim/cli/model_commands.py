@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iovsim.cli.progress import shown, wide_console
+from iovsim.cli.progress import wide_console
 from iovsim.cli.run_commands import (
     CacheOption,
     DataOption,
@@ -20,6 +20,7 @@ from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOp
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.errors import ResultsError, ScenarioError
 from iovsim.paths import usable_cache
+from iovsim.progress import shown
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from iovsim.cli.progress import shown
 from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
@@ -20,6 +19,7 @@ from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ScenarioError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
+from iovsim.progress import shown
 
 ScenarioArgument = Annotated[
     str,

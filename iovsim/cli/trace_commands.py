@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from iovsim.cli.progress import shown
 from iovsim.cli.run_commands import CacheOption
 from iovsim.errors import ScenarioError, near_match
 from iovsim.paths import usable_cache
+from iovsim.progress import shown
 
 MAX_TIME_S = 7 * 86400.0
 
