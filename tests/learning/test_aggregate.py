@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from iovsim.domain import Adapter, Float32Array, FloatArray, Scaling, Tuning, Update
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD, adapted_layers, factors
-from iovsim.learning.aggregate import AGGREGATORS, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
+from iovsim.learning.aggregate import AGGREGATORS, ZERO, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
 from iovsim.rng import stream
 
 HEAD_WEIGHT = f"{HEAD}weight"
@@ -167,13 +167,36 @@ def test_weights_are_samples_times_fraction() -> None:
     assert client_weights(updates).tolist() == [0.25, 0.75]
 
 
-def test_decompose_agrees_with_numpy_on_the_dense_product() -> None:
+@pytest.mark.parametrize("shape", [(12, 4, 9), (12, 8, 9), (12, 9, 9), (9, 30, 12), (12, 30, 9), (1, 1, 5)])
+@pytest.mark.parametrize("decay", [0.0, 0.9, 2.0])
+def test_decompose_finds_a_known_spectrum_by_either_way(shape: tuple[int, int, int], decay: float) -> None:
+    """Singular values fall by a factor of 10^decay from one to the next: with 2, to below what is kept."""
+    outputs, rank, inputs = shape
     rng = stream(0, "factors")
-    left, right = rng.normal(size=(12, 4)), rng.normal(size=(4, 9))
-    u, s, vt = decompose(left, right)
-    np.testing.assert_allclose(s, np.linalg.svd(left @ right, compute_uv=False)[:4])
-    np.testing.assert_allclose((u * s) @ vt, left @ right, atol=1e-12)
-    assert (vt[np.arange(4), np.abs(vt).argmax(axis=1)] > 0).all()
+    u0, v0, mix = (np.linalg.qr(rng.normal(size=(n, min(shape))))[0] for n in (outputs, inputs, rank))
+    spectrum = 10.0 ** (-decay * np.arange(min(shape)))
+    dense = (u0 * spectrum) @ v0.T
+    u, s, vt = decompose((u0 * spectrum) @ mix.T, mix @ v0.T)
+    assert len(s) == np.sum(spectrum > ZERO)
+    np.testing.assert_allclose(s, spectrum[: len(s)], rtol=1e-6)
+    np.testing.assert_allclose((u * s) @ vt, dense, atol=ZERO)
+    for side in (u * s, vt.T * s):  # orthogonal, as far as each direction counts
+        np.testing.assert_allclose(side.T @ side, np.diag(s**2), atol=1e-12)
+    assert (vt[np.arange(len(s)), np.abs(vt).argmax(axis=1)] > 0).all()
+
+
+def test_both_ways_to_decompose_give_the_same_merged_update_at_a_real_width() -> None:
+    rng = stream(1, "factors")
+    left = rng.normal(size=(128, 360)) * np.exp(-12.0 * np.arange(360) / 360)
+    right = rng.uniform(-1.0, 1.0, (360, 128))
+    found = decompose(left, right)
+    q_left, r_left = np.linalg.qr(left)
+    q_right, r_right = np.linalg.qr(right.T)
+    core = np.linalg.svd(r_left @ r_right.T, full_matrices=False)
+    for rank in (128, 16, 2):
+        merged = (found[0] * found[1])[:, :rank] @ found[2][:rank]
+        other = q_left @ (core.U * core.S)[:, :rank] @ core.Vh[:rank] @ q_right.T
+        assert np.linalg.norm(merged - other) < 1e-10 * np.linalg.norm(other)
 
 
 def test_stable_rank_of_known_spectra() -> None:
