@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iovsim.results.files import explained, write_whole
+from iovsim.files import explained, write_whole
 from iovsim.results.intervals import interval
 
 from .style import DOTS_PER_INCH, ONE_COLUMN_IN, TWO_COLUMNS_IN, legend_above, looks, save, styled

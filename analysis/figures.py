@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from iovsim.errors import ResultsError
+from iovsim.files import explained
 from iovsim.results import Comparison, Run, compare
-from iovsim.results.files import explained
 
 from . import comparison, connectivity, data, energy, jobs, learning, maps, quality
 from .style import save, tasks

@@ -18,8 +18,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from iovsim.files import write_whole
 from iovsim.results import Run
-from iovsim.results.files import write_whole
 
 ONE_COLUMN_IN = 3.5
 TWO_COLUMNS_IN = 7.2

@@ -34,9 +34,9 @@ def compare(
     markdown: Annotated[Path | None, typer.Option(help="Also write what is shown to this file.")] = None,
 ) -> None:
     """Compare policies seed by seed: means and paired differences with 95 % intervals. Refuses different worlds."""
+    from iovsim.files import write_whole
     from iovsim.results import METRICS, find_runs
     from iovsim.results import compare as compare_runs
-    from iovsim.results.files import write_whole
     from iovsim.results.metrics import DEFAULT, check_names
 
     if every and metric:

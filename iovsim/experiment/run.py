@@ -80,10 +80,10 @@ def run_one(
         rules = {t.task: t.lora for t in built.world.tasks}
 
         def keep(task: str, name: str, adapter: Adapter, heads: Mapping[str, Head]) -> None:
-            path = folder.adapter_path(task, name)
-            save_adapter(adapter, built.backbones[task], rules[task], path)
-            if heads:
-                save_heads(heads, path / "heads.safetensors")
+            with folder.adapter_folder(task, name) as path:
+                save_adapter(adapter, built.backbones[task], rules[task], path)
+                if heads:
+                    save_heads(heads, path / "heads.safetensors")
 
         setting = Setting(built.world, method, stored or ready.trainer, folder.recorder, keep)
         simulate(setting, lambda done: progress("simulating", done))

@@ -15,7 +15,7 @@ from typing import Self
 import pandas as pd
 
 from iovsim.errors import ResultsError, near_match
-from iovsim.results.files import write_whole
+from iovsim.files import write_whole
 from iovsim.results.intervals import Interval, interval, rounded
 from iovsim.results.metrics import METRICS, Metric, check_names, metrics
 from iovsim.results.pairing import pair

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from iovsim.errors import ResultsError
-from iovsim.results.files import explained
-from iovsim.results.manifest import NAME, Manifest, RunStatus, now, read_content, write_manifest
-from iovsim.results.recorder import Recorder, TableFile, tables_dir
+from filelock import FileLock
 
-ADAPTERS = "adapters"
-FIGURES = "figures"
+from iovsim.errors import ResultsError
+from iovsim.files import PART, explained, whole_folder
+from iovsim.locks import is_taken, let_go, taken
+from iovsim.results.manifest import Manifest, RunStatus, now, write_manifest
+from iovsim.results.recorder import Recorder, TableFile, tables_dir
+from iovsim.results.state import ADAPTERS, FIGURES, Stage, state_in
 
 
 @dataclass
 class RunFolder:
-    """A run folder while it is being written. Use it in a `with` block around the run:
+    """A run folder while it is being written, by this process alone. Use it in a `with` block around the run:
 
     leaving the block normally publishes the tables and sets status `complete`; leaving it by an exception throws the
     tables away and sets `interrupted` (Ctrl-C) or `failed` with the error's message.
@@ -29,34 +32,38 @@ class RunFolder:
     path: Path
     manifest: Manifest
     recorder: Recorder
+    _lock: FileLock
     _started_s: float = field(default_factory=time.monotonic)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest, overwrite: bool = False) -> Self:
         """Makes the folder and writes the manifest with status `running`.
 
-        Raises `ResultsError` where `path` is in use (`overwrite` replaces a run, finished or not, and nothing else;
-        files in it that are no part of a run stay), or where it cannot be written.
+        An unfinished run of the same specification and world is replaced; with `overwrite` any run is, finished or not,
+        and nothing else. Files in the folder that are no part of a run stay. Raises `ResultsError` where `path` is in
+        use or another process is writing it, or where it cannot be written.
         """
         fresh = replace(manifest, status=RunStatus.RUNNING, started=now(), finished=None, wall_s=None, error=None)
         fresh.to_json()  # a manifest that cannot be written must not cost an old run
-        _make_room(path, overwrite)
-        with explained(path, "create the run folder"):
-            path.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        lock = _locked(path)
         try:
-            recorder = Recorder(path)
-            write_manifest(path, fresh)  # last: from here on the `with` block answers for what the manifest says
+            _check_room(path, fresh, overwrite)
+            write_manifest(path, fresh)  # before the old tables go: whatever happens, they are vouched for no more
+            _clear(path)
+            return cls(path, fresh, Recorder(path), lock)
         except BaseException:
-            shutil.rmtree(tables_dir(path), ignore_errors=True)
+            let_go(lock)
+            if not existed:
+                with suppress(OSError):
+                    path.rmdir()  # which succeeds only where nothing came to be in it
             raise
-        return cls(path, fresh, recorder)
 
-    def adapter_path(self, task: str, name: str) -> Path:
-        """The folder `adapters/<task>/<name>`, made if need be, for one adapter in PEFT's format."""
-        folder = self.path / ADAPTERS / task / name
-        with explained(folder, "create the folder"):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    @contextmanager
+    def adapter_folder(self, task: str, name: str) -> Iterator[Path]:
+        """Gives a folder to write one adapter to; it appears whole as `adapters/<task>/<name>`."""
+        with whole_folder(self.path / ADAPTERS / task / name) as folder:
+            yield folder
 
     def __enter__(self) -> Self:
         return self
@@ -64,18 +71,24 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            try:
-                self._end(RunStatus.COMPLETE, None, self.recorder.finish())
-            except ResultsError as problem:
-                self._try_end(RunStatus.FAILED, str(problem))
-                raise
-            return
-        self.recorder.discard()
-        if isinstance(error, Exception):
-            self._try_end(RunStatus.FAILED, str(error) or type(error).__name__)
-        else:
-            self._try_end(RunStatus.INTERRUPTED, None)
+        try:
+            if error is None:
+                self._complete()
+                return
+            self.recorder.discard()
+            if isinstance(error, Exception):
+                self._try_end(RunStatus.FAILED, str(error) or type(error).__name__)
+            else:
+                self._try_end(RunStatus.INTERRUPTED, None)
+        finally:
+            let_go(self._lock)
+
+    def _complete(self) -> None:
+        try:
+            self._end(RunStatus.COMPLETE, None, self.recorder.finish())
+        except ResultsError as problem:
+            self._try_end(RunStatus.FAILED, str(problem))
+            raise
 
     def _end(self, status: RunStatus, error: str | None, tables: dict[str, TableFile]) -> None:
         wall_s = time.monotonic() - self._started_s
@@ -85,31 +98,45 @@ class RunFolder:
         write_manifest(self.path, self.manifest)
 
     def _try_end(self, status: RunStatus, error: str | None) -> None:
-        try:
+        with suppress(ResultsError):  # the disk that broke the run refuses this too: the status stays "running"
             self._end(status, error, {})
-        except ResultsError:
-            return  # the disk that broke the run refuses this too: the status stays "running", the first error counts
 
 
-def _make_room(path: Path, overwrite: bool) -> None:
-    """Removes an old run at `path` where that is allowed; otherwise says why it is not."""
-    if not path.exists():
-        return
-    if not path.is_dir():
+def check_free(path: Path) -> None:
+    """Raises `ResultsError` where another process is writing the run folder `path` at this moment."""
+    if is_taken(path):
+        raise ResultsError(
+            f"{path}: is being written by another process; wait until that has ended, or choose another folder."
+        )
+
+
+def _locked(path: Path) -> FileLock:
+    """The lock of the folder, which is made if need be."""
+    if path.is_file():
         raise ResultsError(f"{path}: is a file, a run needs a folder; choose another path.")
+    while True:
+        with explained(path, "create the run folder"):
+            path.mkdir(parents=True, exist_ok=True)
+            lock = taken(path)
+        if lock is not None:
+            return lock
+        check_free(path)
+
+
+def _check_room(path: Path, manifest: Manifest, overwrite: bool) -> None:
+    """Says why a run may not be written at `path`, if so."""
     with explained(path, "read the folder"):
-        if not any(path.iterdir()):
-            return
-    if not (path / NAME).is_file():
-        raise ResultsError(f"{path}: holds files but no run ({NAME} is missing); choose an empty or new folder.")
-    content = read_content(path)
-    if "world_hash" not in content:  # somebody else's: nothing may be removed
-        raise ResultsError(f"{path / NAME}: not the manifest of a run; choose an empty or new folder.")
-    status = content.get("status")
-    if not overwrite:
-        raise ResultsError(f"{path}: already holds a run (status: {status}); choose another path or overwrite it.")
+        state = state_in(path, manifest)
+    if state.stage is Stage.COMPLETE and not overwrite:
+        raise ResultsError(f"{path}: already holds a run (status: complete); choose another path or overwrite it.")
+    if state.stage is Stage.OTHER and not (overwrite and state.is_run):
+        remedy = "choose another path or overwrite it" if state.is_run else "choose an empty or new folder"
+        raise ResultsError(f"{path}: {state.reason}; {remedy}.")
+
+
+def _clear(path: Path) -> None:
+    """Removes what an earlier run has left."""
     with explained(path, "remove the old run"):
-        for folder in (tables_dir(path), path / ADAPTERS, path / FIGURES):
+        for folder in (tables_dir(path), path / ADAPTERS, path / FIGURES, *path.glob(f"{PART}*")):
             if folder.is_dir():
                 shutil.rmtree(folder)
-        (path / NAME).unlink()  # last, so that a removal cut short is still known for what it is

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ResultsError
-from iovsim.results.files import write_whole
+from iovsim.files import write_whole
 from iovsim.results.recorder import TableFile
 
 FORMAT = 3
@@ -87,6 +87,25 @@ class StoreRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A file or folder that a run reads and that did not come with iovsim. `sha256` is empty where it is gone."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run came from: what it takes, beside the specification, to run it again from anywhere. Absolute paths."""
+
+    scenario_folder: str  # at which the scenario's relative paths start
+    command_folder: str  # in which the command was given: the user's own modules are looked for there
+    inputs: Mapping[str, Input]  # by dotted key, or "module" and its name
+    store: str | None  # folder of the training store; None: everything is computed
+    store_limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What `manifest.json` holds. `scenario` is the whole resolved world file, as JSON would hold it."""
 
@@ -97,6 +116,7 @@ class Manifest:
     scenario: Mapping[str, Any]
     charge_as: Mapping[str, Charge]  # by task
     training: TrainerSpec = field(default_factory=TrainerSpec)
+    origin: Origin | None = None  # None: the run came from no command, or was written before this was kept
     store: StoreRecord | None = None  # None: everything was computed
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     status: RunStatus = RunStatus.RUNNING
@@ -114,7 +134,7 @@ class Manifest:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`; `KeyError`, `TypeError` or `ValueError` where something is missing or strange."""
-        known = {"store": None} | dict(content)  # runs of before there were stores say nothing of one
+        known = {"store": None, "origin": None} | dict(content)  # runs of before there were such say nothing of them
         plain = {name: known[name] for name in cls.__dataclass_fields__}
         for name, kind in (("world", str), ("world_hash", str), ("seed", int), ("scenario", dict)):
             if not isinstance(plain[name], kind):
@@ -128,12 +148,18 @@ class Manifest:
                     Precision(plain["training"]["precision"]),
                     plain["training"]["device"],
                 ),
+                "origin": None if plain["origin"] is None else _origin(plain["origin"]),
                 "store": None if plain["store"] is None else StoreRecord(**plain["store"]),
                 "charge_as": {task: Charge(**charge) for task, charge in plain["charge_as"].items()},
                 "tables": {name: TableFile(**entry) for name, entry in plain["tables"].items()},
                 "status": RunStatus(plain["status"]),
             }
         )
+
+
+def _origin(plain: Mapping[str, Any]) -> Origin:
+    inputs = {key: Input(**entry) for key, entry in plain["inputs"].items()}
+    return Origin(**{**plain, "inputs": inputs})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

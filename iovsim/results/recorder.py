@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import ResultsError, near_match
-from iovsim.results.files import explained
+from iovsim.files import explained
 from iovsim.results.tables import ARROW_TYPES, TABLES, Column, ColumnType, Table, table
 
+TABLES_DIR = "tables"
 ROW_GROUP_ROWS = 65_536
 Cell = str | int | float | bool | None
 
@@ -36,7 +37,7 @@ class TableFile:
 
 def tables_dir(folder: Path) -> Path:
     """Where the tables of the run folder `folder` lie."""
-    return folder / "tables"
+    return folder / TABLES_DIR
 
 
 def table_path(folder: Path, name: str) -> Path:

@@ -20,7 +20,8 @@ Rows = dict[str, dict[str, Any]]
 def finished(tmp_path: Path, manifest: Manifest, row_of: Rows) -> Path:
     with RunFolder.create(tmp_path / "run", manifest) as folder:
         folder.recorder.add("rsus", **row_of["rsus"])
-        folder.adapter_path("signs", "global")
+        with folder.adapter_folder("signs", "global") as adapter:
+            (adapter / "adapter_model.safetensors").write_bytes(b"")
     return tmp_path / "run"
 
 
@@ -93,10 +94,12 @@ def test_only_a_run_is_overwritten_and_only_on_demand(finished: Path, tmp_path: 
     with pytest.raises(ResultsError, match="holds files but no run"):
         RunFolder.create(foreign, manifest, overwrite=True)
     (foreign / "manifest.json").write_text('{"name": "a web page"}')
-    with pytest.raises(ResultsError, match="not a manifest"):
+    with pytest.raises(ResultsError, match=r"holds files that are no run .*not a manifest"):
         RunFolder.create(foreign, manifest, overwrite=True)
     (foreign / "manifest.json").write_text('{"name": "a web page", "format": 3}')
-    with pytest.raises(ResultsError, match="not the manifest of a run"):
+    with pytest.raises(
+        ResultsError, match=r"manifest\.json that is not the manifest of a run; choose an empty or new folder"
+    ):
         RunFolder.create(foreign, manifest, overwrite=True)
     assert sorted(p.name for p in foreign.iterdir()) == ["manifest.json", "thesis.tex"]
     with pytest.raises(ResultsError, match="is a file"):
