@@ -10,22 +10,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from iovsim.errors import ResultsError
+from iovsim.errors import ResultsError, near_match
 from iovsim.results.folder import ADAPTERS
 from iovsim.results.manifest import NAME, Manifest, RunStatus, read_manifest
 from iovsim.results.recorder import sha256_of, table_path
-from iovsim.results.tables import table
+from iovsim.results.tables import TABLES, table
 
 _AGAIN = "restore the file or run again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A finished run. Tables are read when first asked for and kept; treat the frames as read-only."""
+    """A finished run. Tables are read when first asked for and kept; treat the frames as read-only.
+
+    Every declared table is an attribute too: `run.jobs` is `run.table("jobs")`.
+    """
 
     path: Path
     manifest: Manifest
-    _frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    _frames: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> str:
@@ -35,12 +38,27 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """One declared table, rows in the order in which they were recorded.
 
-        Raises `ResultsError` where the file is missing, cut, altered or not of the declared schema; `KeyError` where
-        no such table is declared.
+        Raises `ResultsError` where no such table is declared, or where its file is missing, cut, altered or not of the
+        declared schema.
         """
+        if name not in TABLES:
+            raise ResultsError(f"table {name!r}: no such table; {near_match(name, TABLES)}")
         if name not in self._frames:
             self._frames[name] = _read(self, name)
         return self._frames[name]
+
+    @property
+    def accuracy(self) -> pd.DataFrame:
+        """The learning curves (see `iovsim.results.views.accuracy`). Raises `ResultsError`."""
+        from iovsim.results import views  # late: views read runs
+
+        return views.accuracy(self)
+
+    def summary(self) -> pd.DataFrame:
+        """The key figures (see `iovsim.results.views.summary`). Raises `ResultsError`."""
+        from iovsim.results import views
+
+        return views.summary(self)
 
     def adapters(self) -> dict[str, dict[str, Path]]:
         """Folders of the saved adapters, by task and name."""
@@ -53,6 +71,22 @@ class Run:
     def fingerprint(self) -> dict[str, str]:
         """SHA-256 of every table: equal fingerprints mean equal runs (see `iovsim.results.recorder`)."""
         return {name: entry.sha256 for name, entry in sorted(self.manifest.tables.items())}
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name in TABLES:
+            return self.table(name)
+        raise AttributeError(f"a run has no {name!r}; {near_match(name, [*TABLES, 'accuracy', 'summary'])}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *TABLES]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.label}>"
+
+    def _repr_html_(self) -> str:
+        from iovsim.results import views
+
+        return views.html(self)
 
 
 def open_run(path: Path) -> Run:

@@ -130,7 +130,7 @@ def test_missing_cut_and_altered_tables_are_named(finished: Path) -> None:
     path.unlink()
     with pytest.raises(ResultsError, match=r"rsus\.parquet: table is missing; restore the file or run again"):
         open_run(finished).table("rsus")
-    with pytest.raises(KeyError, match="no table 'rsu': did you mean 'rsus'"):
+    with pytest.raises(ResultsError, match="table 'rsu': no such table; did you mean 'rsus'"):
         open_run(finished).table("rsu")
 
 
