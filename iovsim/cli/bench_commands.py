@@ -16,9 +16,9 @@ from iovsim.cli.run_commands import (
     DataOption,
     ScenarioArgument,
     find_scenario,
-    parse_seeds,
 )
 from iovsim.cli.training_options import DeviceOption
+from iovsim.config.seeds import parse_seeds
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
@@ -55,8 +55,9 @@ def precision(
     world = find_scenario(scenario, data or ())
     numbers, chosen = parse_seeds(seeds), parse_ranks(ranks)
 
-    from iovsim.experiment.batch import INTERRUPTED, train_all
+    from iovsim.experiment.batch import train_all
     from iovsim.experiment.centralised import plan
+    from iovsim.experiment.worker import INTERRUPTED
 
     ways = [TrainerSpec(TrainerKind.BATCHED, one, device) for one in COMPARED]
     specs = [s for way in ways for s in plan(world, task or (), [Tuning.LORA], chosen, epochs, numbers, way)]

@@ -14,9 +14,9 @@ from iovsim.cli.run_commands import (
     DataOption,
     ScenarioArgument,
     find_scenario,
-    parse_seeds,
 )
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
+from iovsim.config.seeds import parse_seeds
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.errors import ResultsError, ScenarioError
 from iovsim.paths import usable_cache
@@ -59,8 +59,9 @@ def centralised(
     if table.exists() and not overwrite:
         raise ResultsError(f"{table}: is there already; choose another --out, or replace it with --overwrite.")
 
-    from iovsim.experiment.batch import INTERRUPTED, train_all
+    from iovsim.experiment.batch import train_all
     from iovsim.experiment.centralised import plan
+    from iovsim.experiment.worker import INTERRUPTED
 
     training = TrainerSpec(trainer, precision, device)
     specs = plan(world, task or (), tuning or (Tuning.LORA,), chosen, epochs, numbers, training)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
 from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.config.changes import parse_changes
+from iovsim.config.seeds import parse_seeds
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ScenarioError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
@@ -36,9 +36,6 @@ DataOption = Annotated[
     list[str] | None,
     typer.Option("--data", metavar="TASK=PATH", help="Take a task's data from this file or folder; may be repeated."),
 ]
-MAX_SEED = 2**31 - 1
-"""The largest seed that SUMO takes."""
-MAX_SEEDS = 10_000
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,8 +73,9 @@ def run(
     folder = usable_cache(cache)
     kept = chosen_store(store, no_store, store_limit, folder)
 
-    from iovsim.experiment.batch import INTERRUPTED, run_all  # late: torch takes seconds, a misspelt name must not
+    from iovsim.experiment.batch import run_all  # late: torch takes seconds, a misspelt name must not
     from iovsim.experiment.run import RunSpec
+    from iovsim.experiment.worker import INTERRUPTED
 
     training = TrainerSpec(trainer, precision, device)
     specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}", training, kept) for s in numbers for f in files]
@@ -111,21 +109,3 @@ def find_scenario(name_or_path: str, data: Sequence[str] = (), changes: Sequence
             raise ScenarioError(f"--data {text!r}: write TASK=PATH, for example --data sentiment=glue/SST-2.")
         scenario = scenario.with_data(task, Path(path).absolute())
     return scenario
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`1,3-5` as [1, 3, 4, 5]."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if match is None:
-            raise ScenarioError(f"--seeds {text!r}: cannot read {part!r}; write for example 1, or 1,2,5, or 1-5.")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last > MAX_SEED or last - first >= MAX_SEEDS:
-            raise ScenarioError(
-                f"--seeds {text!r}: {part!r} asks for too much; seeds are at most {MAX_SEED}, {MAX_SEEDS} a range."
-            )
-        if last < first:
-            raise ScenarioError(f"--seeds {text!r}: the range {part!r} runs backwards; write the smaller seed first.")
-        seeds.extend(range(first, last + 1))
-    return seeds
