@@ -68,7 +68,7 @@ def compared(name: str, world: Path, *, n: int = REPEATS) -> Iterator[Row | Skip
 def _run(world: Path, out: Path, cache: Path, trainer: TrainerKind) -> Cost:
     command = [
         *(sys.executable, "-c", "from iovsim.cli import main; main()", "run", str(world)),
-        *("--policy", POLICY, "--seeds", str(SEED), "--jobs", "1", "--trainer", trainer),
+        *("--policy", POLICY, "--seeds", str(SEED), "--jobs", "1", "--trainer", trainer, "--no-store"),
         *("--out", str(out), "--cache", str(cache), "--overwrite"),
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
