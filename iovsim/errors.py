@@ -13,7 +13,8 @@ IovsimError            base of everything this package raises on purpose
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class IovsimError(Exception):
@@ -38,6 +39,17 @@ class TrainingError(IovsimError):
 
 class ResultsError(IovsimError):
     """A run folder cannot be read or written, or the runs cannot be compared."""
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Errors that arise inside begin with `where`: for parts that do not know which file they work for."""
+    try:
+        yield
+    except IovsimError as error:
+        if str(error).startswith(where):
+            raise
+        raise type(error)(f"{where}: {error}") from error
 
 
 def near_match(name: str, allowed: Iterable[str]) -> str:

@@ -185,6 +185,7 @@ class Scenario(Model):
     rounds: Rounds = Rounds()
     evaluation: Evaluation = Evaluation()
     _folder: Path = PrivateAttr(default=Path())
+    _where: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
@@ -210,6 +211,11 @@ class Scenario(Model):
             )
         return self
 
+    @property
+    def where(self) -> str:
+        """What errors about it begin with: its file, and what was changed in it; its name where it has no file."""
+        return self._where or self.name
+
     def resolved(self, path: Path) -> Path:
         """`path` as written in the file, made absolute."""
         return path if path.is_absolute() else (self._folder / path).resolve()
@@ -218,10 +224,10 @@ class Scenario(Model):
         """The same scenario with a task's data at `path`. Raises `ScenarioError` for a task that reads no data."""
         named = {t.name: t for t in self.tasks}
         if task not in named:
-            raise ScenarioError(f"{self.name}: no task {task!r}; {near_match(task, named)}")
+            raise ScenarioError(f"{self.where}: no task {task!r}; {near_match(task, named)}")
         section = named[task]
         if "path" not in type(section.data).model_fields:
-            raise ScenarioError(f"{self.name}: the data of task {task!r} are generated, not read; leave its path out.")
+            raise ScenarioError(f"{self.where}: the data of task {task!r} are generated, not read; leave its path out.")
         moved = section.model_copy(update={"data": section.data.model_copy(update={"path": path})})
         return self.model_copy(update={"tasks": tuple(moved if t is section else t for t in self.tasks)})
 
@@ -238,6 +244,7 @@ def load_scenario(name_or_path: str | Path, changes: Mapping[str, object] | None
 
 def scenario_from(data: dict[str, Any], path: Path, changes: Mapping[str, object] | None = None) -> Scenario:
     """A scenario from tables that are already read; `path` names them in errors and anchors relative paths."""
-    scenario = validate(Scenario, changed(data, changes or {}), with_changes(str(path), changes or {}))
-    scenario._folder = path.parent.resolve()
+    where = with_changes(str(path), changes or {})
+    scenario = validate(Scenario, changed(data, changes or {}), where)
+    scenario._folder, scenario._where = path.parent.resolve(), where
     return scenario

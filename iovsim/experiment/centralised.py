@@ -58,7 +58,7 @@ def plan(
     known = [t.name for t in scenario.tasks]
     for name in tasks:
         if name not in known:
-            raise ScenarioError(f"{scenario.name}: no task {name!r}; {near_match(name, known)}")
+            raise ScenarioError(f"{scenario.where}: no task {name!r}; {near_match(name, known)}")
     for tuning in tunings:
         check_tuning(scenario, tuning)
     return [

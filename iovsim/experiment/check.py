@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
+from iovsim.errors import located
 from iovsim.experiment.city import build_channel, place, sumocfg
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
@@ -20,17 +21,19 @@ from iovsim.mobility.trace import Trace
 
 def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Path) -> Iterator[str]:
     """Yields a line for each part that is sound. Raises an `IovsimError` at the first that is not."""
-    inputs = sumo.inputs(sumocfg(scenario))
-    roadmap = read_map(inputs)
+    with located(scenario.where):
+        roadmap = read_map(sumo.inputs(sumocfg(scenario)))
     west, south, east, north = roadmap.bounds
     yield (
         f"map: {sumocfg(scenario).name}, {east - west:.0f} m x {north - south:.0f} m, {len(roadmap.roads)} roads, "
         f"{len(roadmap.buildings)} buildings"
     )
     if scenario.mobility.trace is not None:
-        summary = Trace(scenario.resolved(scenario.mobility.trace)).summary()
+        with located(f"{scenario.where}: key 'mobility.trace'"):
+            summary = Trace(scenario.resolved(scenario.mobility.trace)).summary()
         yield f"trace: {summary.vehicles} vehicles, {summary.begin_s:g} s to {summary.end_s:g} s"
-    rsus = place(scenario, roadmap)
+    with located(scenario.where):
+        rsus = place(scenario, roadmap)
     yield f"RSUs: {len(rsus)}, " + ", ".join(f"{r.rsu} ({r.x_m:.0f} m, {r.y_m:.0f} m)" for r in rsus)
     channel = build_channel(scenario, roadmap)
     sight = "buildings" if channel.buildings is not None else "probability law"
@@ -42,7 +45,8 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
         data = load_data(scenario, section, cache)
         backbone = backbones[section.name]
         task = build_task(scenario, section, data.data, backbone)
-        PeftTrainer({task.task: LearningTask(task, backbone, data.data, data.validation)})
+        with located(scenario.where):
+            PeftTrainer({task.task: LearningTask(task, backbone, data.data, data.validation)})
         yield (
             f"task {section.name}: {len(data.data.train)} training, {len(data.validation)} validation and "
             f"{len(data.data.test)} held-out samples, {task.classes} classes, trained: {backbone.name}, charged as "

@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError, TraceError, near_match
 from iovsim.experiment.code import outside_sha256, package_sha256
 from iovsim.experiment.registry import make
+from iovsim.files import clear_leftovers, whole_folder
 from iovsim.mobility import sumo
 from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
@@ -43,6 +42,7 @@ Progress = Callable[[str, float], None]
 class City:
     """What the traffic of one seed means for its RSUs. Frames are those of the run folder's tables."""
 
+    folder: Path  # in the cache, with what follows from the trace
     trace: Path
     trace_sha256: str
     map_sha256: str
@@ -79,6 +79,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
         }
     )
     folder = cache / "cities" / key
+    clear_leftovers(folder.parent)
 
     def load() -> City:
         return _load(folder, trace_path, trace_sha256, map_sha256, roadmap, rsus)
@@ -97,6 +98,7 @@ def _load(
 ) -> City:
     """What `_derive` kept in `folder`, with what it was made from."""
     return City(
+        folder=folder,
         trace=trace,
         trace_sha256=trace_sha256,
         map_sha256=map_sha256,
@@ -117,7 +119,7 @@ def sumocfg(scenario: Scenario) -> Path:
     maps = builtin_maps()
     name = str(scenario.mobility.map)
     if name not in maps:
-        raise ScenarioError(f"{scenario.name}: key 'mobility.map': unknown map {name!r}; {near_match(name, maps)}")
+        raise ScenarioError(f"{scenario.where}: key 'mobility.map': unknown map {name!r}; {near_match(name, maps)}")
     return maps[name]
 
 
@@ -182,10 +184,10 @@ def build_channel(scenario: Scenario, roadmap: RoadMap) -> Channel:
     buildings = Buildings(roadmap.buildings) if section.buildings and roadmap.buildings else None
     return Channel(
         path_loss=make(
-            section.path_loss, PATH_LOSS, f"{scenario.name}: key 'radio.path_loss'", ("loss_db", "environment")
+            section.path_loss, PATH_LOSS, f"{scenario.where}: key 'radio.path_loss'", ("loss_db", "environment")
         ),
-        shadowing=make(section.shadowing, SHADOWING, f"{scenario.name}: key 'radio.shadowing'", ("shadow_db",)),
-        fading=make(section.fading, FADING, f"{scenario.name}: key 'radio.fading'", ("power",)),
+        shadowing=make(section.shadowing, SHADOWING, f"{scenario.where}: key 'radio.shadowing'", ("shadow_db",)),
+        fading=make(section.fading, FADING, f"{scenario.where}: key 'radio.fading'", ("power",)),
         buildings=buildings,
         carrier_hz=section.carrier_hz,
         rsu_antenna_gain_db=section.rsu_antenna_gain_db,
@@ -204,7 +206,7 @@ def _derive(
     folder: Path,
     progress: Progress,
 ) -> None:
-    """Makes everything that follows from the trace, in a temporary folder that gets its name when it is whole."""
+    """Makes everything that follows from the trace; the folder gets its name when it is whole."""
     start_s, end_s = scenario.time.start_s, scenario.time.start_s + scenario.time.duration_s
     trace = Trace(trace_path)
     if trace.begin_s > start_s or trace.end_s < end_s:
@@ -212,29 +214,24 @@ def _derive(
             f"{trace_path}: covers {trace.begin_s:g} s to {trace.end_s:g} s, but the scenario runs from {start_s:g} s "
             f"to {end_s:g} s; change [time] to lie within the trace."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    try:
-        contacts = extract(
-            trace,
-            rsus,
-            start_s=start_s,
-            end_s=end_s,
-            hysteresis_m=scenario.contacts.hysteresis_m,
-            progress=lambda done: progress("extracting contacts", done),
-        )
+    contacts = extract(
+        trace,
+        rsus,
+        start_s=start_s,
+        end_s=end_s,
+        hysteresis_m=scenario.contacts.hysteresis_m,
+        progress=lambda done: progress("extracting contacts", done),
+    )
+    links = channel.links(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
+    met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
+    cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
+    stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
+    with whole_folder(folder) as part:
         contacts.save(part / "contacts.npz")
-        links = channel.links(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
         links.save(part / "links.npz")
-        connectivity(trace, contacts, start_s=start_s, end_s=end_s).to_parquet(part / "connectivity.parquet")
-        cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s)
-        cells.assign(cell_m=DENSITY_CELL_M).to_parquet(part / "density.parquet")
-        stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
+        met.to_parquet(part / "connectivity.parquet")
+        cells.to_parquet(part / "density.parquet")
         stays.to_parquet(part / "stays.parquet")
-        with suppress(OSError):  # another process has just made the same
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _key(content: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import __version__ as pillow
 
 from iovsim.config import BuiltinData, DatasetData, FolderData, NpzData, Scenario, TaskSection, TsvData
-from iovsim.errors import TrainingError
+from iovsim.errors import TrainingError, located
 from iovsim.experiment.code import package_sha256
+from iovsim.files import clear_leftovers
 from iovsim.learning.data.builtin import generate, read_data, save_data
 from iovsim.learning.data.hf_data import load_hf
 from iovsim.learning.data.pictures import load_folder, load_npz
@@ -40,16 +41,17 @@ class TaskData:
 
 def load_data(scenario: Scenario, task: TaskSection, cache: Path) -> TaskData:
     """The task's samples. Raises `TrainingError` for whatever is wrong with them."""
-    data = _limited(_load(scenario, task, cache), task.data.train, task.data.test)
-    part = min(scenario.evaluation.validation_share, MOST_VALIDATION / len(data.train))
-    held = split(data.train, f"task {task.name!r}, evaluation.validation_share", part, DATA_SEED)
+    with located(f"{scenario.where}: task {task.name!r}"):
+        data = _limited(_load(scenario, task, cache), task.data.train, task.data.test)
+        part = min(scenario.evaluation.validation_share, MOST_VALIDATION / len(data.train))
+        held = split(data.train, "key 'evaluation.validation_share'", part, DATA_SEED)
     return TaskData(replace(data, train=held.train), held.test)
 
 
 def _load(scenario: Scenario, task: TaskSection, cache: Path) -> Data:
     match task.data:
-        case BuiltinData(kind=kind, train=train, test=test):
-            return _cached(kind, train, test, scenario.districts.per_side**2, cache)
+        case BuiltinData():
+            return _cached(task.data, builtin_file(scenario, task.data, cache), scenario.districts.per_side**2)
         case NpzData(path=path):
             return load_npz(scenario.resolved(path), test_fraction=HELD_OUT, seed=DATA_SEED)
         case FolderData(path=path, side=side):
@@ -71,17 +73,20 @@ def _limited(data: Data, train: int | None, test: int | None) -> Data:
     return Data(*kept)
 
 
-def _cached(kind: str, train: int, test: int, districts: int, cache: Path) -> Data:
-    """Built-in data, generated once and kept, since generating takes longer than reading; made again if damaged.
-
-    Their code and Pillow, which draws, stand in the name.
-    """
+def builtin_file(scenario: Scenario, section: BuiltinData, cache: Path) -> Path:
+    """Where built-in data are kept in the cache. Their code and Pillow, which draws, stand in the name."""
     sources = package_sha256("", "domain", "learning/data", "learning/generated")
     code = hashlib.sha256(f"{sources} {pillow}".encode()).hexdigest()[:16]
-    path = cache / "data" / f"{kind}-{code}-{train}-{test}-{districts}.npz"
+    districts = scenario.districts.per_side**2
+    return cache / "data" / f"{section.kind}-{code}-{section.train}-{section.test}-{districts}.npz"
+
+
+def _cached(section: BuiltinData, path: Path, districts: int) -> Data:
+    """Built-in data, generated once and kept, since generating takes longer than reading; made again if damaged."""
+    clear_leftovers(path.parent)
     with suppress(TrainingError):
         return read_data(path)
-    save_data(generate(kind, train, test, districts, DATA_SEED), path)
+    save_data(generate(section.kind, section.train, section.test, districts, DATA_SEED), path)
     return read_data(path)
 
 

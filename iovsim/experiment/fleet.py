@@ -50,7 +50,7 @@ def check_tiers(scenario: Scenario) -> None:
     for tier in scenario.devices.tiers:
         if tier not in TIERS:
             raise ScenarioError(
-                f"{scenario.name}: key 'devices.tiers': unknown tier {tier!r}; {near_match(tier, TIERS)}"
+                f"{scenario.where}: key 'devices.tiers': unknown tier {tier!r}; {near_match(tier, TIERS)}"
             )
 
 
@@ -79,7 +79,7 @@ def _holders(scenario: Scenario, seed: int, task: TaskSection, vehicles: Sequenc
         return able
     if task.shards.vehicles > len(able):
         raise ScenarioError(
-            f"{scenario.name}: task {task.name!r}: shards.vehicles = {task.shards.vehicles}, but only {len(able)} "
+            f"{scenario.where}: task {task.name!r}: shards.vehicles = {task.shards.vehicles}, but only {len(able)} "
             "vehicles with its sensor ever meet an RSU; ask for fewer, or for a longer time."
         )
     return sorted(sorted(able, key=lambda v: stream(seed, "holder", task.name, v).random())[: task.shards.vehicles])

@@ -9,7 +9,7 @@ import numpy as np
 from iovsim.config import HubSection, MinilmSection, ModelFolderSection, RoadVitSection, Scenario, TaskSection
 from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.energy import ARCHITECTURES, with_head, with_lora, with_tokens
-from iovsim.errors import ScenarioError, TrainingError, near_match
+from iovsim.errors import ScenarioError, located, near_match
 from iovsim.learning.backbones.backbone import Backbone, layers
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.samples import Data
@@ -22,7 +22,8 @@ def build_backbones(scenario: Scenario) -> dict[str, Backbone]:
     for task in scenario.tasks:
         key = task.backbone.model_dump_json()
         if key not in made:
-            made[key] = _backbone(scenario, task)
+            with located(f"{scenario.where}: task {task.name!r}, key 'backbone'"):
+                made[key] = _backbone(scenario, task)
     return {task.name: made[task.backbone.model_dump_json()] for task in scenario.tasks}
 
 
@@ -33,7 +34,7 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
     layers or blocks that the backbone has not.
     """
     rule, training = _rule(section), section.training
-    where = f"{scenario.name}: task {section.name!r}"
+    where = f"{scenario.where}: task {section.name!r}"
     adapted = layers(backbone.trunk, rule.targets, f"{where}, lora", rule.top_blocks)
     narrowest = min(min(layer.in_features, layer.out_features) for layer in adapted.values())
     if max(section.ranks) > narrowest:
@@ -41,10 +42,8 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
             f"{where}, key 'ranks': found {max(section.ranks)}, but the narrowest adapted layer of {backbone.name} is "
             f"{narrowest} wide, and no update has a higher rank; leave out ranks above it."
         )
-    try:
+    with located(where):
         backbone.prepare(data.train.inputs[:1])
-    except TrainingError as error:
-        raise TrainingError(f"{where}: {error}") from error
     classes = len(data.train.classes)
     return Task(
         task=section.name,
@@ -70,7 +69,7 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
 def check_tuning(scenario: Scenario, tuning: Tuning) -> None:
     """Raises `ScenarioError` where a task does not say how a method that trains so is to train it."""
     for task in scenario.tasks:
-        where = f"{scenario.name}: task {task.name!r}"
+        where = f"{scenario.where}: task {task.name!r}"
         if tuning not in task.training.rates:
             raise ScenarioError(
                 f"{where}, key 'training.learning_rate': no rate for tuning {tuning!s}, and that of adapters would not "
@@ -85,17 +84,15 @@ def check_tuning(scenario: Scenario, tuning: Tuning) -> None:
 def _charged(scenario: Scenario, section: TaskSection, data: Data, backbone: Backbone) -> Architecture:
     """The architecture that is named, for texts as long as the backbone sees them, or the backbone's as measured."""
     rule, inputs, classes = _rule(section), data.train.inputs, len(data.train.classes)
-    where = f"{scenario.name}: task {section.name!r}, key 'charge_as'"
+    where = f"{scenario.where}: task {section.name!r}, key 'charge_as'"
     if section.charge_as is None:
         return footprint(backbone, inputs, rule, classes)
     if section.charge_as not in ARCHITECTURES:
         raise ScenarioError(
             f"{where}: unknown architecture {section.charge_as!r}; {near_match(section.charge_as, ARCHITECTURES)}"
         )
-    try:
+    with located(where):  # it may have fewer blocks than the rule adapts
         named = with_head(with_lora(ARCHITECTURES[section.charge_as], rule), classes)
-    except ScenarioError as error:  # fewer blocks than the rule adapts
-        raise ScenarioError(f"{where}: {error}") from error
     pictures = isinstance(inputs, np.ndarray)
     return named if pictures else with_tokens(named, *usual_and_long_tokens(backbone, inputs))
 

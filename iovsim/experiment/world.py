@@ -15,7 +15,7 @@ import pandas as pd
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
 from iovsim.energy import feasible_ranks
-from iovsim.errors import ScenarioError
+from iovsim.errors import ScenarioError, located
 from iovsim.experiment.city import City, Progress, build_city
 from iovsim.experiment.data import TaskData, load_data, statistics
 from iovsim.experiment.fleet import build_fleet, check_tiers
@@ -50,16 +50,16 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
     progress("loading models", 0.0)
     backbones = build_backbones(scenario)
     tasks = tuple(build_task(scenario, t, data[t.name].data, backbones[t.name]) for t in scenario.tasks)
-    city = build_city(scenario, seed, cache, progress)
-    names = sorted({c.vehicle for c in city.contacts})
-    end_s = scenario.time.start_s + scenario.time.duration_s
-    fleet = build_fleet(scenario, seed, names, city.stays, {task: d.data for task, d in data.items()})
+    with located(scenario.where):
+        city = build_city(scenario, seed, cache, progress)
+        names = sorted({c.vehicle for c in city.contacts})
+        fleet = build_fleet(scenario, seed, names, city.stays, {task: d.data for task, d in data.items()})
     world = World(
         name=scenario.name,
         hash="",
         seed=seed,
         start_s=scenario.time.start_s,
-        end_s=end_s,
+        end_s=scenario.time.start_s + scenario.time.duration_s,
         rsus=city.rsus,
         contacts=city.contacts,
         links=city.links,
@@ -78,14 +78,15 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
             for t in tasks
         },
     )
-    check_trainable(world)
+    with located(scenario.where):
+        check_trainable(world)
     return BuiltWorld(replace(world, hash=world_hash(scenario, world, city, data, backbones)), data, backbones, city)
 
 
 def check_trainable(world: World) -> None:
     """Raises `ScenarioError` for a task that nobody could ever train: such a run would end without a word about it."""
     for task in world.tasks:
-        where = f"{world.name}: task {task.task!r}, seed {world.seed}"
+        where = f"task {task.task!r}, seed {world.seed}"
         if not any(task.task in rsu.tasks for rsu in world.rsus):
             raise ScenarioError(f"{where}: no RSU hosts it; add it to the 'tasks' of a site.")
         holders = [v for v in world.vehicles.values() if task.task in v.shards]

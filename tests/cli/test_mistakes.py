@@ -78,7 +78,9 @@ def test_mistyped_commands(refused: Refused, arguments: tuple[str, ...], message
     ],
 )
 def test_wrong_worlds(refused: Refused, world: Callable[..., str], old: str, new: str, message: str) -> None:
-    assert message in refused("check", world(old, new))
+    error = refused("check", world(old, new))
+    assert error.startswith("error: world.toml: ")
+    assert message in error
 
 
 IMAGES = np.zeros((40, 32, 32, 3), dtype=np.uint8)
@@ -96,7 +98,9 @@ IMAGES = np.zeros((40, 32, 32, 3), dtype=np.uint8)
     ],
 )
 def test_wrong_data(refused: Refused, world: Callable[..., str], arrays: dict[str, NDArray[Any]], message: str) -> None:
-    assert message in refused("check", world(**arrays))
+    error = refused("check", world(**arrays))
+    assert error.startswith("error: world.toml: task 'signs': ")
+    assert message in error
 
 
 def test_a_broken_configuration_of_sumo_is_shown_with_its_line(
@@ -104,6 +108,7 @@ def test_a_broken_configuration_of_sumo_is_shown_with_its_line(
 ) -> None:
     (tmp_path / "broken.sumocfg").write_text("<configuration>\n<input>\n</configuration>")
     error = refused("check", world('map = "portside"', 'sumocfg = "broken.sumocfg"'))
+    assert error.startswith("error: world.toml: ")
     assert "broken.sumocfg" in error
     assert "line 3" in error
 

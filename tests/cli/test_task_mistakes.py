@@ -52,7 +52,9 @@ SENTENCES = 'data = { kind = "tsv", path = "reviews.tsv" }'
     ],
 )
 def test_wrong_tasks(refused: Refused, world: Callable[..., str], old: str, new: str, message: str) -> None:
-    assert message in refused("run", world(old, new), "-p", "random")
+    error = refused("run", world(old, new), "-p", "random")
+    assert error.startswith("error: world.toml: ")
+    assert message in error
 
 
 def _folder(path: Path, **config: object) -> Path:
@@ -100,7 +102,7 @@ def test_labels_outside_the_named_classes(refused: Refused, world: Callable[...,
     ("arguments", "message"),
     [
         (("--ranks", "8,x"), "--ranks '8,x': write numbers from 1 to 1024"),
-        (("--task", "sings"), "small: no task 'sings'; did you mean 'signs'?"),
+        (("--task", "sings"), "world.toml: no task 'sings'; did you mean 'signs'?"),
         (("--data", "signs"), "--data 'signs': write TASK=PATH"),
         (("--data", "signs=nowhere.npz"), "nowhere.npz: no such file"),
     ],

@@ -54,6 +54,17 @@ def test_a_good_file_loads_with_defaults_and_parameters(tmp_path: Path) -> None:
     assert scenario.resolved(Path("a.npz")) == tmp_path / "a.npz"
 
 
+def test_what_is_found_wrong_later_names_the_file_and_its_changes(tmp_path: Path) -> None:
+    path = tmp_path / "world.toml"
+    path.write_text(GOOD)
+    assert load_scenario(path).where == str(path)
+    changed = load_scenario(path, {"time.duration_s": 50.0})
+    assert changed.with_data("signs", Path("/b.npz")).where == f"{path} with time.duration_s changed"
+    with pytest.raises(ScenarioError, match=r"world\.toml with time\.duration_s changed: no task 'sings'"):
+        changed.with_data("sings", Path("/b.npz"))
+    assert Scenario.model_validate(changed.model_dump()).where == "small", "made from no file"
+
+
 WRONG = [
     ("bandwidth_up_hz", "bandwith_up_hz", r"unknown key 'radio.bandwith_up_hz'; did you mean 'bandwidth_up_hz'\?"),
     (

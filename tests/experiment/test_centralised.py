@@ -49,7 +49,7 @@ def test_everything_asked_for_is_planned_once(scenario: Scenario) -> None:
     asked = {(s.task, s.tuning, s.rank, s.seed) for s in specs}
     assert len(asked) == len(specs) == 2 * (2 + 1) * 2
     assert {s.rank for s in specs if s.tuning is Tuning.HEAD} == {0}
-    with pytest.raises(ScenarioError, match="small: no task 'sings'; did you mean 'signs'"):
+    with pytest.raises(ScenarioError, match=r"small\.toml: no task 'sings'; did you mean 'signs'"):
         plan(scenario, ("sings",), (Tuning.LORA,), (8,), 1, (1,), TrainerSpec())
 
 

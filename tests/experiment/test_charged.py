@@ -141,12 +141,12 @@ def test_more_blocks_than_the_backbone_or_the_charged_model_has() -> None:
     pictures: Pictures = np.zeros((4, 32, 32, 3), dtype=np.uint8)
     with pytest.raises(
         TrainingError,
-        match="any: task 't', lora, key 'top_blocks': found 7, but the model has 6 transformer blocks; set 1 to 6, or",
+        match=r"any\.toml: task 't', lora, key 'top_blocks': found 7, but the model has 6 transformer blocks; set 1",
     ):
         charged(roadvit(), pictures, charge_as=VIT.name, lora={"top_blocks": 7})
     with pytest.raises(
         ScenarioError,
-        match="any: task 't', key 'charge_as': top_blocks: found 8, but minilm-l6-h384 has 6 transformer blocks; set 1 "
-        "to 6, or charge a deeper model",
+        match=r"any\.toml: task 't', key 'charge_as': top_blocks: found 8, but minilm-l6-h384 has 6 transformer blocks;"
+        " set 1 to 6, or charge a deeper model",
     ):
         charged(deep(8), SENTENCES, charge_as="minilm-l6-h384", lora={"top_blocks": 8})
