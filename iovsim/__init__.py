@@ -1,7 +1,54 @@
-"""iovsim: a discrete-event simulator of federated LoRA fine-tuning in the Internet of Vehicles, with real training."""
+"""iovsim: a discrete-event simulator of federated LoRA fine-tuning in the Internet of Vehicles, with real training.
+
+`iovsim.load_scenario`, `load_policy`, `run`, `compare`, `open_run` and `find_runs` are described in `iovsim.api`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iovsim.api import (
+        Comparison,
+        IovsimError,
+        PolicyFile,
+        Run,
+        Scenario,
+        compare,
+        find_runs,
+        load_policy,
+        load_scenario,
+        open_run,
+        run,
+    )
 
 __version__ = version("iovsim")
+
+__all__ = [
+    "Comparison",
+    "IovsimError",
+    "PolicyFile",
+    "Run",
+    "Scenario",
+    "__version__",
+    "compare",
+    "find_runs",
+    "load_policy",
+    "load_scenario",
+    "open_run",
+    "run",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Imports the names above when first asked for: who needs `iovsim.errors` alone does not wait for pandas."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("iovsim.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
