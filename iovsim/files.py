@@ -12,7 +12,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from iovsim.errors import ResultsError
-from iovsim.locks import let_go, taken
+from iovsim.locks import taken
 
 PART = ".part-"
 """Begins the names of folders in which something is being written."""
@@ -34,6 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises `ResultsError` where the place cannot be written; the old file, if any, is then untouched.
     """
+    clear_leftovers(path.parent)
     with explained(path, "write"), scratch(path.parent) as folder:
         part = folder / path.name
         yield part
@@ -47,6 +48,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     Raises `ResultsError` where the place cannot be written; the old folder, if any, is then untouched.
     """
+    clear_leftovers(path.parent)
     with explained(path, "write"), scratch(path.parent) as folder:
         part = folder / path.name
         part.mkdir()
@@ -75,15 +77,14 @@ def flush(path: Path) -> None:
 def scratch(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, which is made if need be, for what this process is writing; it goes at the end.
 
-    What killed processes have left in `parent` goes before. Raises `OSError` where `parent` cannot be written.
+    Raises `OSError` where `parent` cannot be written.
     """
-    clear_leftovers(parent)
     folder, lock = _new_folder(parent)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        let_go(lock)
+        lock.release()
 
 
 def clear_leftovers(parent: Path) -> None:
@@ -93,7 +94,7 @@ def clear_leftovers(parent: Path) -> None:
             lock = taken(folder)
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)
-                let_go(lock)
+                lock.release()
 
 
 def _new_folder(parent: Path) -> tuple[Path, FileLock]:

@@ -12,7 +12,7 @@ LOCK = ".lock"
 
 
 def taken(folder: Path) -> FileLock | None:
-    """The lock of `folder`, now held; None where another process holds it, or has just removed the folder.
+    """The lock of `folder`, now held; None where another process holds it, or is just removing the folder.
 
     Raises `OSError` where the folder cannot be written.
     """
@@ -20,7 +20,7 @@ def taken(folder: Path) -> FileLock | None:
     lock = FileLock(file)
     try:
         lock.acquire(blocking=False)
-    except (Timeout, FileNotFoundError):
+    except (Timeout, FileNotFoundError, FileExistsError):
         return None
     if file.exists():
         return lock

@@ -12,6 +12,7 @@ from rich.console import Console
 from iovsim.cli.run_commands import CacheOption
 from iovsim.cli.store_options import LimitOption, StoreOption
 from iovsim.errors import ResultsError
+from iovsim.files import clear_leftovers
 from iovsim.learning.store.folder import StoredFile, oldest_first, remove, stored_files
 from iovsim.learning.store.place import LIMIT_GIB, folder_of, limit_bytes
 from iovsim.paths import cache_dir
@@ -38,7 +39,7 @@ def info(store: StoreOption = None, limit: LimitOption = LIMIT_GIB, cache: Cache
     days = [max(now_s - file.used_s, 0.0) / DAY_S for file in oldest]
     for name, text in (
         ("store", str(folder)),
-        ("entries", str(sum(file.whole for file in files))),
+        ("entries", str(len(files))),
         ("bytes", f"{size_bytes} ({size_bytes / MIB:.1f} MiB)"),
         ("oldest", f"last used {days[0]:.1f} days ago" if days else "none"),
         ("limit", f"{most_bytes} ({most_bytes / MIB:.1f} MiB)"),
@@ -50,6 +51,7 @@ def clear(store: StoreOption = None, cache: CacheOption = None) -> None:
     """Remove everything that a store holds, and nothing else that lies in its folder."""
     folder, files = _files(store, cache)
     remove(files, math.inf)
+    clear_leftovers(folder)
     left = sum(file.path.exists() for file in files)
     if left:
         raise ResultsError(f"{folder}: {left} of its {len(files)} files cannot be removed; check its permissions.")

@@ -16,7 +16,7 @@ from iovsim.experiment.code import package_sha256
 from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
-from iovsim.learning.adapter_files import save_adapter, save_heads
+from iovsim.learning.adapter_files import save_adapter
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.store.folder import StoreSpec
 from iovsim.learning.store.trainer import stored_trainer
@@ -34,10 +34,11 @@ class RunSpec:
     out: Path
     training: TrainerSpec = field(default_factory=TrainerSpec)
     store: StoreSpec | None = None  # None: everything is computed
+    variant: str = ""  # of the scenario, where a study has several
 
     @property
     def label(self) -> str:
-        return f"{self.policy.name}, seed {self.seed}"
+        return ", ".join(part for part in (self.variant, self.policy.name, f"seed {self.seed}") if part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +81,7 @@ def run_one(
         rules = {t.task: t.lora for t in built.world.tasks}
 
         def keep(task: str, name: str, adapter: Adapter, heads: Mapping[str, Head]) -> None:
-            with folder.adapter_folder(task, name) as path:
-                save_adapter(adapter, built.backbones[task], rules[task], path)
-                if heads:
-                    save_heads(heads, path / "heads.safetensors")
+            save_adapter(adapter, built.backbones[task], rules[task], folder.adapter_path(task, name), heads)
 
         setting = Setting(built.world, method, stored or ready.trainer, folder.recorder, keep)
         simulate(setting, lambda done: progress("simulating", done))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from iovsim.domain import Adapter, Head, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
+from iovsim.files import whole_folder, write_whole
 from iovsim.learning.adapter import HEAD
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.lora import PREFIX, lora_settings
@@ -22,49 +21,50 @@ from iovsim.learning.lora import PREFIX, lora_settings
 CONFIG_FILE = "adapter_config.json"  # PEFT's names
 TENSORS_FILE = "adapter_model.safetensors"
 MODEL_FILE = "model.safetensors"
+HEADS_FILE = "heads.safetensors"
 
 
-def save_adapter(adapter: Adapter, backbone: Backbone, rule: LoraRule, folder: Path) -> None:
+def save_adapter(
+    adapter: Adapter, backbone: Backbone, rule: LoraRule, folder: Path, heads: Mapping[str, Head] | None = None
+) -> None:
     """Writes a folder that `PeftModel.from_pretrained(classifier(backbone, classes), folder)` reads.
 
-    What was trained without adapters is one safetensors file under the names of `Classifier`'s own parameters. Files
-    are written to a temporary folder beside it first, so each is whole or not there. An existing folder is replaced.
+    What was trained without adapters is one safetensors file under the names of `Classifier`'s own parameters. `heads`
+    that stay in their vehicles lie beside it, as `vehicle/weight` and `vehicle/bias`. The folder appears when it is
+    whole; an existing one is replaced. Raises `ResultsError` where it cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as unfinished:
+    with whole_folder(folder) as unfinished:
         if adapter.tuning is Tuning.LORA:
             # Written without PEFT, which takes seconds to import; it fills in its defaults when it reads.
             config = lora_settings(backbone, rule, adapter.rank)
             config |= {"peft_type": "LORA", "inference_mode": True, "base_model_name_or_path": backbone.name}
-            (Path(unfinished) / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-            save_tensors(adapter, Path(unfinished) / TENSORS_FILE)
+            (unfinished / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+            (unfinished / TENSORS_FILE).write_bytes(_packed(adapter))
         else:
             plain = {name.removeprefix(PREFIX): array for name, array in adapter.tensors.items()}
-            save_tensors(replace(adapter, tensors=plain), Path(unfinished) / MODEL_FILE)
-        folder.mkdir(exist_ok=True)
-        for file in sorted(Path(unfinished).iterdir()):
-            file.replace(folder / file.name)
-
-
-def save_heads(heads: Mapping[str, Head], path: Path) -> None:
-    """Writes the heads that stay in their vehicles into one safetensors file: `vehicle/weight`, `vehicle/bias`."""
-    tensors = {
-        f"{v}/{k.removeprefix(HEAD)}": np.ascontiguousarray(a) for v, head in heads.items() for k, a in head.items()
-    }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(save(tensors))
-    unfinished.replace(path)
+            (unfinished / MODEL_FILE).write_bytes(_packed(replace(adapter, tensors=plain)))
+        if heads:
+            (unfinished / HEADS_FILE).write_bytes(_packed_heads(heads))
 
 
 def save_tensors(adapter: Adapter, path: Path) -> None:
-    """Writes one safetensors file with its rank and rule in the metadata; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    """Writes one safetensors file with its rank and rule in the metadata, whole or not at all.
+
+    Raises `ResultsError` where it cannot be written.
+    """
+    write_whole(path, _packed(adapter))
+
+
+def _packed(adapter: Adapter) -> bytes:
     # One key: the order of several would change from process to process, and equal adapters must have equal bytes.
     rule = {"alpha": adapter.alpha, "rank": adapter.rank, "scaling": adapter.scaling, "tuning": adapter.tuning}
     facts = {"adapter": json.dumps(rule, sort_keys=True)}
-    unfinished.write_bytes(save({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, facts))
-    unfinished.replace(path)
+    return save({name: np.ascontiguousarray(a) for name, a in adapter.tensors.items()}, facts)
+
+
+def _packed_heads(heads: Mapping[str, Head]) -> bytes:
+    named = ((f"{v}/{k.removeprefix(HEAD)}", a) for v, head in heads.items() for k, a in head.items())
+    return save({name: np.ascontiguousarray(a) for name, a in named})
 
 
 def load_tensors(path: Path) -> Adapter:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray
 from iovsim.errors import TraceError
+from iovsim.files import whole_file
 
 ENDS = (ContactEnd.RANGE, ContactEnd.HANDOVER, ContactEnd.VANISHED, ContactEnd.HORIZON)
 """Reasons in the order of their codes in `ContactColumns.end`."""
@@ -137,16 +136,9 @@ class ContactTable:
         )
 
     def save(self, path: Path) -> None:
-        """Write an `.npz` of plain arrays: to a temporary name first, then in place of `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **{field.name: getattr(self.columns, field.name) for field in fields(self.columns)})
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        """Write an `.npz` of plain arrays, whole or not at all. Raises `ResultsError` where it cannot be written."""
+        with whole_file(path) as part:
+            np.savez(part, **{field.name: getattr(self.columns, field.name) for field in fields(self.columns)})
 
     @staticmethod
     def load(path: Path) -> ContactTable:

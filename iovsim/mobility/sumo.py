@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import TraceError
+from iovsim.files import clear_leftovers, whole_file
 from iovsim.mobility.sumo_config import (
     SumoConfig,
     SumoInputs,
@@ -44,6 +44,15 @@ KEPT_REPORT = ("xml-validation", "xml-validation.net", "xml-validation.routes")
 
 STEP = re.compile(rb"Step #(\d+(?:\.\d+)?)\s")
 DEPART = re.compile(rb'\bdepart="(\d+(?:\.\d+)?)"')
+
+
+def traffic_sha256(sumocfg: Path | str) -> str:
+    """SHA-256 over all of a configuration that takes part in a recording: its options, and every input's content.
+
+    Raises `TraceError` for a configuration that SUMO refuses, or that names a file that does not exist.
+    """
+    inputs(sumocfg)
+    return content_hash(read_config(sumocfg), DROPPED, {})
 
 
 def record(
@@ -82,22 +91,22 @@ def record(
     }
     name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
     traces = Path(cache).absolute() / "traces"
+    clear_leftovers(traces)
     path = traces / f"{name}.parquet"
     if not _readable(path):
         if "TIME" in str(traces):
             raise TraceError(f"{traces}: SUMO replaces 'TIME' in output paths; choose a cache folder without it.")
-        traces.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=traces, prefix=".recording-") as folder:
-            _run(config, Path(folder), options, progress)
-            _check(config, Path(folder) / "trace.parquet")
-            (Path(folder) / "trace.parquet").replace(path)
+        with whole_file(path) as trace:
+            _run(config, trace, options, progress)
+            _check(config, trace)
     if progress is not None:
         progress(1.0)
     return path
 
 
-def _run(config: SumoConfig, folder: Path, options: dict[str, float], progress: Callable[[float], None] | None) -> None:
-    """Run SUMO in `folder`; it leaves `trace.parquet` there."""
+def _run(config: SumoConfig, trace: Path, options: dict[str, float], progress: Callable[[float], None] | None) -> None:
+    """Run SUMO in the folder of `trace`, which it writes."""
+    folder = trace.parent
     begin_s = options.get("begin", _seconds(config.get("begin") or "0"))
     end_s = options.get("end", _seconds(config.get("end") or "-1"))
     if progress is not None and end_s < 0:
@@ -110,7 +119,7 @@ def _run(config: SumoConfig, folder: Path, options: dict[str, float], progress: 
     command = [*sumo_command(), "--configuration-file", "run.sumocfg", "--output-prefix", into_folder]
     for option, value in options.items():
         command += [f"--{option}", str(value)]
-    command += ["--fcd-output", "trace.parquet", "--fcd-output.attributes", "x,y,speed,angle"]
+    command += ["--fcd-output", trace.name, "--fcd-output.attributes", "x,y,speed,angle"]
     command += ["--person-fcd-output", "persons.xml"]  # keeps pedestrians out of the trace
     command += ["--threads", "1", "--device.rerouting.threads", "0"]  # several threads do not repeat: sumo#15994
     command += ["--no-step-log", "true" if progress is None else "false"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ import pandas as pd
 
 from iovsim.domain import FloatArray, IntArray, Link
 from iovsim.errors import ScenarioError
+from iovsim.files import whole_file
 from iovsim.radio.geometry import LOS, NLOS, NLOSV, LosArray
 from iovsim.units import ratio_to_db
 
@@ -65,14 +65,9 @@ class LinkTable:
         return pd.DataFrame({"contact": self.contacts, "mean_gain_db": average(ratio_to_db(self.mean_gain)), **shares})
 
     def save(self, path: Path) -> None:
-        """Writes a `.npz` file, whole or not at all."""
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                np.savez(file, **{column.name: getattr(self, column.name) for column in fields(self)})
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        """Writes a `.npz` file, whole or not at all. Raises `ResultsError` where it cannot be written."""
+        with whole_file(path) as part:
+            np.savez(part, **{column.name: getattr(self, column.name) for column in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> LinkTable:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from typing import Self
 from filelock import FileLock
 
 from iovsim.errors import ResultsError
-from iovsim.files import PART, explained, whole_folder
+from iovsim.files import PART, explained
 from iovsim.locks import is_taken, let_go, taken
 from iovsim.results.manifest import Manifest, RunStatus, now, write_manifest
 from iovsim.results.recorder import Recorder, TableFile, tables_dir
@@ -59,11 +58,9 @@ class RunFolder:
                     path.rmdir()  # which succeeds only where nothing came to be in it
             raise
 
-    @contextmanager
-    def adapter_folder(self, task: str, name: str) -> Iterator[Path]:
-        """Gives a folder to write one adapter to; it appears whole as `adapters/<task>/<name>`."""
-        with whole_folder(self.path / ADAPTERS / task / name) as folder:
-            yield folder
+    def adapter_path(self, task: str, name: str) -> Path:
+        """Where the folder of one adapter in PEFT's format belongs."""
+        return self.path / ADAPTERS / task / name
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from iovsim.domain import ROLES, Adapter, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
-from iovsim.learning.adapter_files import MODEL_FILE, load_tensors, save_adapter, save_heads, save_tensors
+from iovsim.learning.adapter_files import MODEL_FILE, load_tensors, save_adapter, save_tensors
 from iovsim.learning.backbones.backbone import Backbone, classifier
 from iovsim.learning.backbones.roadvit import to_input
 from iovsim.rng import stream
@@ -183,8 +183,8 @@ def test_whatever_was_kept_comes_back_as_it_was(tmp_path: Path, backbone: Backbo
 
 def test_heads_of_vehicles_are_kept_by_name(tmp_path: Path, backbone: Backbone) -> None:
     heads = {v: head_of(lora.initial(backbone, "signs", 5, RULE, 2, seed)) for seed, v in enumerate(("v1", "a/2"))}
-    save_heads(heads, tmp_path / "heads.safetensors")
-    back = load_file(tmp_path / "heads.safetensors")
+    save_adapter(_trained(backbone), backbone, RULE, tmp_path / "kept", heads)
+    back = load_file(tmp_path / "kept" / "heads.safetensors")
     assert sorted(back) == ["a/2/bias", "a/2/weight", "v1/bias", "v1/weight"]
     assert np.array_equal(back["v1/weight"].numpy(), heads["v1"][f"{HEAD}weight"])
 

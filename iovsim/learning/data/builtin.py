@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import TrainingError, near_match
+from iovsim.files import whole_file
 from iovsim.learning.data.pictures import read_arrays
 from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
 from iovsim.learning.generated import incidents, lights, signs, vehicles
@@ -66,17 +66,14 @@ def generate(name: str, train: int, test: int, districts: int, seed: int) -> Dat
 
 
 def save_data(data: Data, path: Path) -> None:
-    """Keeps generated data for `read_data`; whole or not at all."""
+    """Keeps generated data for `read_data`; whole or not at all. Raises `ResultsError` where it cannot be written."""
     arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(data.train.classes)}
     for part, samples in (("train", data.train), ("test", data.test)):
         assert samples.districts is not None
         arrays |= {f"x_{part}": np.asarray(samples.inputs), f"y_{part}": samples.labels}
         arrays[f"districts_{part}"] = samples.districts
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
-    unfinished.replace(path)
 
 
 def read_data(path: Path) -> Data:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+
+from iovsim.files import clear_leftovers, scratch
 
 LOOK_EVERY = 0.05
 """Part of the limit that a process writes before it looks at the whole store again."""
@@ -21,8 +22,8 @@ AHEAD_S = 60.0
 """A time of last use further in the future than this was told by a clock that was wrong."""
 
 FOLDER = re.compile("[0-9a-f]{2}")
-FILE = re.compile(r"[0-9a-f]{64}\.safetensors|\.[0-9a-f]{64}\.[0-9a-f]+\.part")
-"""Names of the store's own: whole entries, and what is being written or was left by a process that was killed."""
+FILE = re.compile(r"[0-9a-f]{64}\.safetensors")
+"""Names of the store's own. What is being written lies outside these folders (`iovsim.files`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,6 @@ class StoredFile:
     path: Path
     size_bytes: int
     used_s: float
-
-    @property
-    def whole(self) -> bool:
-        return not self.path.name.startswith(".")
 
 
 def stored_files(folder: Path) -> list[StoredFile]:
@@ -85,6 +82,7 @@ class StoreFolder:
         self._limit_bytes = spec.limit_bytes
         self._unseen_bytes = spec.limit_bytes  # written since the last look; the first write looks
         self.problem = ""
+        clear_leftovers(spec.folder)
 
     def read(self, key: str) -> bytes | None:
         """What was written under `key`, which counts as used now; None where there is nothing."""
@@ -133,15 +131,11 @@ class StoreFolder:
         remove(oldest_first(files, time.time()), over_bytes)
 
     def _write_whole(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.stem}.{uuid4().hex}.part")  # no other process's, on whatever machine
-        try:
-            part.write_bytes(content)
+        with scratch(self._folder) as folder:
+            part = folder / path.name
+            part.write_bytes(content)  # not brought to the disk at once: an entry knows whether it is whole
+            path.parent.mkdir(exist_ok=True)
             os.replace(part, path)  # noqa: PTH105 (the rule of the project names os.replace: atomic on every platform)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
 
     def _give_up(self, why: str) -> None:
         self.problem = f"training store {self._folder}: nothing more is kept in it: {why}."

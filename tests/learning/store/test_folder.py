@@ -113,16 +113,13 @@ def test_foreign_files_are_neither_counted_nor_removed(tmp_path: Path) -> None:
     assert all(path.is_file() for path in strange)
 
 
-def test_what_a_killed_process_left_is_removed_in_time(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, 5_000)
-    left = tmp_path / KEYS[0][:2] / f".{KEYS[0]}.0123abcd.part"
+def test_what_a_killed_process_left_is_removed_when_the_store_is_used_again(tmp_path: Path) -> None:
+    left = tmp_path / ".part-0123abcd" / f"{KEYS[0]}.safetensors"
     left.parent.mkdir()
     left.write_bytes(CONTENT)
-    os.utime(left, (0, 0))
-    assert [file.whole for file in stored_files(tmp_path)] == [False]
-    for key in KEYS[:10]:
-        folder.write(key, CONTENT)
-    assert not left.exists()
+    assert stored_files(tmp_path) == []
+    folder_of(tmp_path, 5_000).write(KEYS[0], CONTENT)
+    assert [path.name for path in tmp_path.iterdir()] == [KEYS[0][:2]]
 
 
 def test_one_result_above_the_limit_is_told_and_not_kept(tmp_path: Path) -> None:
@@ -204,6 +201,6 @@ def test_many_processes_write_read_and_evict_at_once(tmp_path: Path) -> None:
     assert errors == ["", "", ""]
     assert [process.returncode for process in processes] == [0, 0, 0]
     files = stored_files(tmp_path)
-    assert all(file.whole for file in files)
+    assert not list(tmp_path.glob(".*"))
     assert sum(file.size_bytes for file in files) <= busy.LIMIT_BYTES * (FILLED + 3 * LOOK_EVERY) + 3 * busy.ENTRY_BYTES
     assert files
