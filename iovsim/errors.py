@@ -20,6 +20,10 @@ from contextlib import contextmanager
 class IovsimError(Exception):
     """Base class. `str(error)` is one line for the user: where, what was found, what is allowed, what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback, as the command does."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ScenarioError(IovsimError):
     """A world, policy or map file is wrong."""
