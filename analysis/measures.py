@@ -17,9 +17,14 @@ MEASURES: Mapping[str, str] = {"accuracy": "Accuracy (share)", "macro_f1": "Macr
 Panels = dict[tuple[str, str], Axes]
 
 
-def task_rows(runs: Sequence[Run], note: str, row_in: float = 1.6) -> tuple[Figure, Panels]:
-    """A figure with a row of panels for each task, by task and measure; both panels of a row have one scale."""
-    names = tasks(runs)
+def task_rows(
+    runs: Sequence[Run], note: str, row_in: float = 1.6, only: Sequence[str] | None = None
+) -> tuple[Figure, Panels]:
+    """A figure with a row of panels for each task, or those in `only`, by task and measure.
+
+    Both panels of a row have one scale.
+    """
+    names = tasks(runs) if only is None else only
     figure, panels = new_figure(
         runs, max(len(names), 1), len(MEASURES), TWO_COLUMNS_IN, 0.75 + row_in * max(len(names), 1), note
     )

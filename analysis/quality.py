@@ -14,7 +14,7 @@ from iovsim.results.evaluations import Scope, last
 
 from .measures import MEASURES, fit_shares, label_below, task_rows
 from .seeds import dodged, draw_points, mean_and_half, spread
-from .style import TWO_COLUMNS_IN, empty, legend_above, looks, new_figure, policies, styled
+from .style import TWO_COLUMNS_IN, empty, legend_above, looks, new_figure, policies, styled, tasks
 
 _LAST = "Merged adapter, last evaluation"
 LARGEST_IN = 8.0
@@ -52,16 +52,26 @@ def classes(runs: Sequence[Run], task: str) -> Figure:
 
 @styled
 def districts(runs: Sequence[Run]) -> Figure:
-    """Accuracy and macro F1 on the held-out samples of each district: a row a task, a marker a policy."""
+    """Accuracy and macro F1 on the held-out samples of each district: a row a task, a marker a policy.
+
+    Tasks whose data name no districts have no row; the caption says so.
+    """
     groups = policies(runs)
-    figure, panels = task_rows(runs, f"{_LAST}, held-out samples of each district. {spread(runs)}", 1.4)
+    found = {task: {s for run in runs for s in _rows(run, "district", task)["subject"]} for task in tasks(runs)}
+    shown = [task for task, names in found.items() if names]
+    left_out = [task for task, names in found.items() if not names]
+    note = f"{_LAST}, held-out samples of each district. {spread(runs)}"
+    if not shown:
+        figure, (axes,) = new_figure(runs, width_in=TWO_COLUMNS_IN, height_in=1.2, note=note)
+        empty(axes, "no evaluations by district: only tasks whose data name districts have them")
+        return figure
+    if left_out:
+        note += f" Their data name no districts: {', '.join(left_out)}."
+    figure, panels = task_rows(runs, note, 1.4, shown)
     for (task, measure), axes in panels.items():
         tables = {p: _table(group, "district", task, measure) for p, group in groups.items()}
-        names = sorted({name for table in tables.values() for name in table.columns}, key=int)
+        names = sorted(found[task], key=int)
         axes.set_ylabel(MEASURES[measure])
-        if not names:
-            empty(axes, "no evaluations by district")
-            continue
         for i, (policy, look) in enumerate(looks(list(groups)).items()):
             x = dodged(len(names), i, len(groups))
             points = tables[policy].reindex(columns=names).to_numpy(dtype=np.float64)

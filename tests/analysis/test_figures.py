@@ -270,7 +270,7 @@ def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
         "contact_times": {"no completed contacts", "no completed gaps"},
         "learning": {"no evaluations"},
         "learning_over_energy": {"no evaluations"},
-        "districts": {"no evaluations by district"},
+        "districts": {"no evaluations by district: only tasks whose data name districts have them"},
         "vehicles": {"no evaluations by vehicle"},
         "job_outcomes": {"no jobs"},
         "job_ranks": {"no jobs"},

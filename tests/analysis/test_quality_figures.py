@@ -115,6 +115,23 @@ def test_districts_stand_in_numeric_order_with_every_policys_interval(runs: list
     assert right - left == pytest.approx(0.375), "the policies beside each other"
 
 
+def test_tasks_whose_data_name_no_districts_have_no_panels(runs: list[Run]) -> None:
+    def without(*tasks: str) -> list[Run]:
+        tables = [r.table("evaluations") for r in runs]
+        kept = [t[(t["scope"] != "district") | ~t["task"].isin(tasks)] for t in tables]
+        return [replace(r, _frames={"evaluations": t}) for r, t in zip(runs, kept, strict=True)]
+
+    figure = quality.districts(without("incidents"))
+    assert [axes.get_title() for axes in figure.axes] == ["lights", "lights", "signs", "signs"]
+    assert not any(axes.texts for axes in figure.axes)
+    assert figure.get_figheight() < quality.districts(runs).get_figheight()
+    assert "Their data name no districts: incidents." in figure.get_supxlabel().replace("\n", " ")
+    assert "no districts" not in quality.districts(runs).get_supxlabel()
+    (axes,) = quality.districts(without(*TASKS)).axes
+    (text,) = axes.texts
+    assert text.get_text() == "no evaluations by district: only tasks whose data name districts have them"
+
+
 def test_the_share_of_vehicles_is_that_of_the_last_evaluation_of_their_own_data(runs: list[Run]) -> None:
     axes = quality.vehicles(runs[:1]).axes[2]
     assert axes.get_title() == "lights, 60 vehicles a run"
