@@ -66,7 +66,7 @@ def districts(runs: Sequence[Run]) -> Figure:
         empty(axes, "no evaluations by district: only tasks whose data name districts have them")
         return figure
     if left_out:
-        note += f" Their data name no districts: {', '.join(left_out)}."
+        note += f" Left out, since their data name no districts: {', '.join(left_out)}."
     figure, panels = task_rows(runs, note, 1.4, shown)
     for (task, measure), axes in panels.items():
         tables = {p: _table(group, "district", task, measure) for p, group in groups.items()}

@@ -125,7 +125,7 @@ def test_tasks_whose_data_name_no_districts_have_no_panels(runs: list[Run]) -> N
     assert [axes.get_title() for axes in figure.axes] == ["lights", "lights", "signs", "signs"]
     assert not any(axes.texts for axes in figure.axes)
     assert figure.get_figheight() < quality.districts(runs).get_figheight()
-    assert "Their data name no districts: incidents." in figure.get_supxlabel().replace("\n", " ")
+    assert "Left out, since their data name no districts: incidents." in figure.get_supxlabel().replace("\n", " ")
     assert "no districts" not in quality.districts(runs).get_supxlabel()
     (axes,) = quality.districts(without(*TASKS)).axes
     (text,) = axes.texts
