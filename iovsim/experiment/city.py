@@ -104,8 +104,8 @@ def _load(
         map_sha256=map_sha256,
         roadmap=roadmap,
         rsus=rsus,
-        contacts=ContactTable.load(folder / "contacts.npz"),
-        links=LinkTable.load(folder / "links.npz"),
+        contacts=ContactTable.load(folder / "contacts"),
+        links=LinkTable.load(folder / "links"),
         connectivity=pd.read_parquet(folder / "connectivity.parquet"),
         density=pd.read_parquet(folder / "density.parquet"),
         stays=pd.read_parquet(folder / "stays.parquet"),
@@ -227,8 +227,8 @@ def _derive(
     cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
     stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
     with whole_folder(folder) as part:
-        contacts.save(part / "contacts.npz")
-        links.save(part / "links.npz")
+        contacts.save(part / "contacts")
+        links.save(part / "links")
         met.to_parquet(part / "connectivity.parquet")
         cells.to_parquet(part / "density.parquet")
         stays.to_parquet(part / "stays.parquet")

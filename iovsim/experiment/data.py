@@ -78,7 +78,7 @@ def builtin_file(scenario: Scenario, section: BuiltinData, cache: Path) -> Path:
     sources = package_sha256("", "domain", "learning/data", "learning/generated")
     code = hashlib.sha256(f"{sources} {pillow}".encode()).hexdigest()[:16]
     districts = scenario.districts.per_side**2
-    return cache / "data" / f"{section.kind}-{code}-{section.train}-{section.test}-{districts}.npz"
+    return cache / "data" / f"{section.kind}-{code}-{section.train}-{section.test}-{districts}"
 
 
 def _cached(section: BuiltinData, path: Path, districts: int) -> Data:

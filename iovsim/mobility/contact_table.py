@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from iovsim.arrays import mapped_arrays, save_arrays
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray
 from iovsim.errors import TraceError
-from iovsim.files import whole_file
 
 ENDS = (ContactEnd.RANGE, ContactEnd.HANDOVER, ContactEnd.VANISHED, ContactEnd.HORIZON)
 """Reasons in the order of their codes in `ContactColumns.end`."""
@@ -135,21 +134,19 @@ class ContactTable:
             }
         )
 
-    def save(self, path: Path) -> None:
-        """Write an `.npz` of plain arrays, whole or not at all. Raises `ResultsError` where it cannot be written."""
-        with whole_file(path) as part:
-            np.savez(part, **{field.name: getattr(self.columns, field.name) for field in fields(self.columns)})
+    def save(self, folder: Path) -> None:
+        """Writes plain arrays, whole or not at all. Raises `ResultsError` where they cannot be written."""
+        save_arrays(folder, {field.name: getattr(self.columns, field.name) for field in fields(self.columns)})
 
     @staticmethod
-    def load(path: Path) -> ContactTable:
-        """Read what `save` wrote. Raises `TraceError` where the file is missing, damaged or of another kind."""
+    def load(folder: Path) -> ContactTable:
+        """Maps what `save` wrote. Raises `TraceError` where the folder is missing, damaged or of another kind."""
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                return ContactTable(ContactColumns(**{f.name: file[f.name] for f in fields(ContactColumns)}))
+            return ContactTable(ContactColumns(**mapped_arrays(folder)))
         except FileNotFoundError:
-            raise TraceError(f"{path}: no such contact table; build the world again.") from None
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise TraceError(f"{path}: not a contact table ({error}); delete it and build the world again.") from None
+            raise TraceError(f"{folder}: no such contact table; build the world again.") from None
+        except (TypeError, ValueError, OSError, EOFError) as error:
+            raise TraceError(f"{folder}: not a contact table ({error}); delete it and build the world again.") from None
 
     def _distance_min_m(self) -> FloatArray:
         """Least distance from the RSU over each piecewise linear track."""

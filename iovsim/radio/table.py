@@ -1,8 +1,7 @@
-"""Holds the links of a world in columns: looked up by contact, saved to and loaded from one file."""
+"""Holds the links of a world in columns: looked up by contact, saved to and mapped from a folder."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from iovsim.arrays import mapped_arrays, save_arrays
 from iovsim.domain import FloatArray, IntArray, Link
 from iovsim.errors import ScenarioError
-from iovsim.files import whole_file
 from iovsim.radio.geometry import LOS, NLOS, NLOSV, LosArray
 from iovsim.units import ratio_to_db
 
@@ -64,18 +63,16 @@ class LinkTable:
         }
         return pd.DataFrame({"contact": self.contacts, "mean_gain_db": average(ratio_to_db(self.mean_gain)), **shares})
 
-    def save(self, path: Path) -> None:
-        """Writes a `.npz` file, whole or not at all. Raises `ResultsError` where it cannot be written."""
-        with whole_file(path) as part:
-            np.savez(part, **{column.name: getattr(self, column.name) for column in fields(self)})
+    def save(self, folder: Path) -> None:
+        """Writes plain arrays, whole or not at all. Raises `ResultsError` where they cannot be written."""
+        save_arrays(folder, {column.name: getattr(self, column.name) for column in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> LinkTable:
-        """Reads what `save` wrote. Raises `ScenarioError` where the file is missing, damaged or something else."""
+    def load(cls, folder: Path) -> LinkTable:
+        """Maps what `save` wrote. Raises `ScenarioError` where the folder is missing, damaged or something else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{column.name: file[column.name] for column in fields(cls)})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            return cls(**mapped_arrays(folder))
+        except (OSError, ValueError, TypeError, EOFError) as error:
             raise ScenarioError(
-                f"{path}: not a table of links ({error}); delete the file, and it is made again from the scenario."
+                f"{folder}: not a table of links ({error}); delete the folder, and it is made again from the scenario."
             ) from None

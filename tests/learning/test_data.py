@@ -178,15 +178,15 @@ def test_builtin_data_know_their_districts_and_come_back_as_they_were_kept(name:
     assert set(data.train.districts.tolist()) == {0, 1}
     assert not np.array_equal(data.train.inputs[:10], data.test.inputs)
     assert np.array_equal(data.train.inputs, generate(name, 20, 5, 2, seed=3).train.inputs)
-    save_data(data, tmp_path / "kept.npz")
-    back = read_data(tmp_path / "kept.npz")
+    save_data(data, tmp_path / "kept")
+    back = read_data(tmp_path / "kept")
     for one, other in ((data.train, back.train), (data.test, back.test)):
         assert np.array_equal(one.inputs, other.inputs)
         assert type(one.inputs) is type(other.inputs)
         assert np.array_equal(one.labels, other.labels)
         assert np.array_equal(one.districts, other.districts)  # type: ignore[arg-type]
         assert one.classes == other.classes
-    assert [p.name for p in tmp_path.iterdir()] == ["kept.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
 
 
 def test_wrong_builtin_data_are_named() -> None:

@@ -109,8 +109,8 @@ def test_an_empty_book_gives_an_empty_table(book: MakeBook, rsu: Rsu, tmp_path: 
     table = Channel(buildings=Buildings([])).links(book([]), [rsu], 1)
     assert len(table) == 0
     assert list(table.frame()) == ["contact", "mean_gain_db", "los_share", "nlosv_share", "nlos_share"]
-    table.save(tmp_path / "links.npz")
-    assert len(LinkTable.load(tmp_path / "links.npz")) == 0
+    table.save(tmp_path / "links")
+    assert len(LinkTable.load(tmp_path / "links")) == 0
 
 
 def test_progress_counts_to_the_end(street: list[Contact], book: MakeBook, rsu: Rsu) -> None:
@@ -121,25 +121,26 @@ def test_progress_counts_to_the_end(street: list[Contact], book: MakeBook, rsu: 
 
 def test_saved_tables_load_unchanged(street: list[Contact], book: MakeBook, rsu: Rsu, tmp_path: Path) -> None:
     table = Channel().links(book(street), [rsu], 1)
-    path = tmp_path / "links.npz"
+    path = tmp_path / "links"
     table.save(path)
     again: LinkBook = LinkTable.load(path)
     for link in table:
         for name in ("time_s", "mean_gain", "fading", "los"):
             np.testing.assert_array_equal(getattr(again.link(link.contact), name), getattr(link, name))
-    assert [p.name for p in tmp_path.iterdir()] == ["links.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == ["links"]
 
 
-def test_damaged_tables_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "links.npz"
-    with pytest.raises(ScenarioError, match=r"links.npz: not a table of links .*delete the file"):
-        LinkTable.load(path)
-    path.write_bytes(b"PK nonsense")
-    with pytest.raises(ScenarioError, match=r"links.npz: not a table of links"):
-        LinkTable.load(path)
-    np.savez(path, contacts=np.arange(3))
-    with pytest.raises(ScenarioError, match=r"links.npz: not a table of links"):
-        LinkTable.load(path)
+def test_damaged_tables_are_named(street: list[Contact], book: MakeBook, rsu: Rsu, tmp_path: Path) -> None:
+    place = tmp_path / "links"
+    with pytest.raises(ScenarioError, match=r"links: not a table of links .*delete the folder"):
+        LinkTable.load(place)
+    Channel().links(book(street), [rsu], 1).save(place)
+    (place / "fading.npy").write_bytes(b"nonsense")
+    with pytest.raises(ScenarioError, match=r"links: not a table of links"):
+        LinkTable.load(place)
+    (place / "fading.npy").unlink()
+    with pytest.raises(ScenarioError, match=r"links: not a table of links"):
+        LinkTable.load(place)
 
 
 def test_links_are_read_only_and_unknown_contacts_an_error(street: list[Contact], book: MakeBook, rsu: Rsu) -> None:

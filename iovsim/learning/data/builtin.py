@@ -10,10 +10,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from iovsim.arrays import mapped_arrays, save_arrays
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import TrainingError, near_match
-from iovsim.files import whole_file
-from iovsim.learning.data.pictures import read_arrays
 from iovsim.learning.data.samples import Data, Pictures, Samples, Texts
 from iovsim.learning.generated import incidents, lights, signs, vehicles
 from iovsim.learning.threads import use_one_thread
@@ -65,20 +64,27 @@ def generate(name: str, train: int, test: int, districts: int, seed: int) -> Dat
     return Data(train=parts[0], test=parts[1])
 
 
-def save_data(data: Data, path: Path) -> None:
+def save_data(data: Data, folder: Path) -> None:
     """Keeps generated data for `read_data`; whole or not at all. Raises `ResultsError` where it cannot be written."""
     arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(data.train.classes)}
     for part, samples in (("train", data.train), ("test", data.test)):
         assert samples.districts is not None
         arrays |= {f"x_{part}": np.asarray(samples.inputs), f"y_{part}": samples.labels}
         arrays[f"districts_{part}"] = samples.districts
-    with whole_file(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    save_arrays(folder, arrays)
 
 
-def read_data(path: Path) -> Data:
-    """What `save_data` wrote. Raises `TrainingError` where the file is missing or damaged."""
-    arrays = read_arrays(path)
+def read_data(folder: Path) -> Data:
+    """What `save_data` wrote, mapped. Raises `TrainingError` where the folder is missing or damaged."""
+    try:
+        return _data(mapped_arrays(folder))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise TrainingError(
+            f"{folder}: not generated data ({error!r}); delete the folder to make them again."
+        ) from None
+
+
+def _data(arrays: Mapping[str, NDArray[np.generic]]) -> Data:
     classes = tuple(arrays["classes"].astype(np.str_).tolist())
     train, test = (
         Samples(
