@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iovsim.results import Comparison, Run
-from iovsim.results.compare import Row
+from iovsim.results.comparison import Row
 from iovsim.results.intervals import Interval
 
 from .style import BLACK, TWO_COLUMNS_IN, Look, energy_scale, looks, new_figure, styled, tasks

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from iovsim.errors import ResultsError
 from iovsim.files import explained
-from iovsim.results import Comparison, Run, compare
+from iovsim.results import Asked, Comparison, Run, Target, compare
+from iovsim.results.variants import folder_name, variants
 
 from . import comparison, connectivity, data, energy, jobs, learning, maps, quality
 from .style import save, tasks
@@ -40,8 +41,10 @@ OF_TASKS: dict[str, Callable[[Sequence[Run], str], Figure]] = {
 }
 
 
-def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None) -> list[Path]:
-    """Draws into `out` (made if need be), each figure as PNG and PDF, and returns the files.
+def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None, targets: Sequence[Target] = ()) -> list[Path]:
+    """Draws into `out` (made if need be), each figure as PNG, PDF and SVG, and returns the files.
+
+    Runs of different worlds (see `iovsim.results.variants`) are drawn into folders of their own, named by what differs.
 
     The world's figures come from the first run, and so do those of the tasks' data. Each policy's first run adds its
     energy figures (with the policy's name where there are several); several runs add the comparison of their policies.
@@ -50,7 +53,10 @@ def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None) -> lis
     """
     if not runs:
         raise ResultsError("figures: no runs given; name at least one run folder.")
-    result = compare(runs, baseline) if len(runs) > 1 else None
+    groups = variants(runs)
+    if len(groups) > 1:
+        return [path for v, mine in groups for path in draw_all(mine, out / folder_name(v), baseline, targets)]
+    result = compare(runs, baseline, asked=Asked(targets=tuple(targets))) if len(runs) > 1 else None
     with explained(out, "create the folder"):
         out.mkdir(parents=True, exist_ok=True)
     return [path for name, figure in _figures(runs, result) for path in save(figure, out, name)]

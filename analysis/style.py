@@ -25,6 +25,13 @@ ONE_COLUMN_IN = 3.5
 TWO_COLUMNS_IN = 7.2
 DOTS_PER_INCH = 300
 
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "ModDate": None},
+    "svg": {"Date": None},
+}
+"""The kinds of files that are written, and what would differ from one writing to the next."""
+
 # Eight colours told apart with any common colour blindness; Okabe and Ito, "Color Universal Design", 2008.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -49,6 +56,7 @@ RC: dict[Any, object] = {  # keys are matplotlib's own literal type
     "lines.markersize": 4,
     "hatch.linewidth": 0.5,
     "pdf.fonttype": 42,  # text stays text in the PDF
+    "svg.hashsalt": "iovsim",  # the same names inside the file every time
 }
 
 P = ParamSpec("P")
@@ -208,10 +216,10 @@ def settle(figure: Figure) -> None:
 
 @styled
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes `<name>.png` (300 dpi) and `<name>.pdf`; equal figures give equal bytes. Raises `ResultsError`."""
+    """Writes `<name>` as PNG (300 dpi), PDF and SVG; equal figures give equal bytes. Raises `ResultsError`."""
     settle(figure)
     written = []
-    for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None, "ModDate": None})):
+    for kind, metadata in METADATA.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
         path = folder / f"{name}.{kind}"

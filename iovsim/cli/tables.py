@@ -13,33 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from iovsim.results import METRICS, Comparison, Manifest, Run, data_statistics, metrics
-from iovsim.results.compare import Row
+from iovsim.results import METRICS, Manifest, Run, data_statistics, metrics
 from iovsim.results.intervals import interval, rounded
-
-NAME_COLUMNS, CELL_COLUMNS = 26, 20
-"""Characters that a metric's name and a value with its interval take at least."""
-
-
-def print_comparison(console: Console, result: Comparison) -> None:
-    """A section a task and one for the whole run: a line a metric, a column a policy, differences below the values.
-
-    Policies that do not fit side by side follow in further tables.
-    """
-    beside = max((console.width - NAME_COLUMNS) // CELL_COLUMNS, 1)
-    for first in range(0, len(result.policies), beside):
-        policies = result.policies[first : first + beside]
-        names = [f"{escape(p)}{' (baseline)' if p == result.baseline else ''}" for p in policies]
-        table = Table("metric", *names, title=_title(result), title_justify="left")
-        for task, metric_rows in result.sections():
-            table.add_section()
-            table.add_row(f"[bold]{escape(f'task {task}') if task else 'whole run'}[/]")
-            for metric, rows in metric_rows:
-                cells = [_cell(result, row) for row in rows[first : first + beside]]
-                table.add_row(f"  {escape(metric.heading)}", *cells)
-        console.print(table)
-    for note in (*result.notes, "Bold: the interval of the difference leaves out zero."):
-        console.print(f"[dim]{escape(note)}[/]", highlight=False)
 
 
 def print_metrics(console: Console, default: Sequence[str]) -> None:
@@ -164,22 +139,6 @@ def _print_key_figures(console: Console, run: Run) -> None:
         cells = [_plain(found[metric.name, t]) if (metric.name, t) in found else "" for t in (*tasks, "")]
         table.add_row(escape(metric.heading), *cells)
     console.print(table)
-
-
-def _title(result: Comparison) -> str:
-    seeds = f"seed{'s' if len(result.seeds) > 1 else ''} {', '.join(map(str, result.seeds))}"
-    value = "mean ± 95 %" if len(result.seeds) > 1 else "value"
-    return f"world '{escape(result.world)}', {seeds}; {value}, below it Δ to {escape(result.baseline)}"
-
-
-def _cell(result: Comparison, row: Row) -> str:
-    """Value above difference; the difference bold where its interval leaves out zero."""
-    value, change = result.cell(row)
-    if not change:
-        return value
-    found = row.difference
-    clear = found is not None and found.half is not None and abs(found.mean) > found.half
-    return f"{value}\n{'[bold]' if clear else '[dim]'}Δ {change}[/]"
 
 
 def _plain(value: float | None) -> str:

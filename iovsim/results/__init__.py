@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from iovsim.results.compare import Comparison, compare
+from iovsim.results.compare import Asked, compare, compare_variants
+from iovsim.results.comparison import Comparison
 from iovsim.results.data import data_statistics
 from iovsim.results.folder import RunFolder
 from iovsim.results.manifest import Charge, Manifest, PolicyRecord, RunStatus, StoreRecord, read_manifest
 from iovsim.results.metrics import METRICS, metrics
 from iovsim.results.recorder import Recorder
 from iovsim.results.run import Run, find_runs, open_run
+from iovsim.results.state import RunState, Stage
 from iovsim.results.tables import TABLES, Column, ColumnType, Table
+from iovsim.results.targets import Target
 
 __all__ = [
     "METRICS",
     "TABLES",
+    "Asked",
     "Charge",
     "Column",
     "ColumnType",
@@ -23,10 +27,14 @@ __all__ = [
     "Recorder",
     "Run",
     "RunFolder",
+    "RunState",
     "RunStatus",
+    "Stage",
     "StoreRecord",
     "Table",
+    "Target",
     "compare",
+    "compare_variants",
     "data_statistics",
     "find_runs",
     "metrics",

@@ -1,4 +1,4 @@
-"""Turns runs of several policies on the same worlds into means, paired differences and their intervals.
+"""Turns runs of several policies on the same worlds into means, paired differences and what can be said of them.
 
 Seeds are paired: policies of one seed met the same world, so their differences carry less noise than their values
 (common random numbers; Law, Simulation Modeling and Analysis, 5th ed., sections 10.2.1 and 11.2).
@@ -6,172 +6,116 @@ Seeds are paired: policies of one seed met the same world, so their differences 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from pathlib import Path
-from typing import Self
-
-import pandas as pd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from iovsim.errors import ResultsError, near_match
-from iovsim.files import write_whole
-from iovsim.results.intervals import Interval, interval, rounded
-from iovsim.results.metrics import METRICS, Metric, check_names, metrics
+from iovsim.results.comparison import Comparison, Family, Row
+from iovsim.results.contrasts import Contrast, clear_best, contrasts, pairs_of
+from iovsim.results.intervals import interval
+from iovsim.results.measured import Measured, measure
+from iovsim.results.notes import notes, small_print
 from iovsim.results.pairing import pair
+from iovsim.results.pareto import standings
 from iovsim.results.run import Run
-
-_ByKey = Mapping[tuple[str, str], Mapping[int, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One metric of one policy. `difference` is policy minus baseline; None for the baseline itself."""
-
-    metric: Metric
-    task: str
-    policy: str
-    value: Interval | None
-    difference: Interval | None
-    by_seed: Mapping[int, float]
+from iovsim.results.significance import TestName
+from iovsim.results.targets import Target, measure_targets
+from iovsim.results.variants import Variant, in_words, variants
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The result: rows by task (the whole run, "", last), metric and policy, and what a reader must know beside."""
+class Asked:
+    """What is asked beside means and differences to the baseline.
 
-    world: str
-    baseline: str
-    policies: tuple[str, ...]
-    seeds: tuple[int, ...]
-    hashes: Mapping[int, str]  # world hash by seed
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
+    `every_pair` contrasts each policy with each other. `half_widths`, by metric, are those at which the numbers of
+    seeds more are aimed. `test` decides what is called significant.
+    """
 
-    def frame(self) -> pd.DataFrame:
-        """One line a row at full precision; empty cells where there is no value or no interval."""
-        return pd.DataFrame(
-            [
-                {
-                    "metric": row.metric.name,
-                    "task": row.task,
-                    "unit": row.metric.unit,
-                    "better": row.metric.better,
-                    "policy": row.policy,
-                    **_columns("", row.value),
-                    "baseline": self.baseline,
-                    **_columns("difference_", row.difference),
-                }
-                for row in self.rows
-            ]
-        )
-
-    def to_csv(self, path: Path) -> None:
-        """Writes `frame()` as CSV, whole or not at all. Raises `ResultsError`."""
-        write_whole(path, self.frame().to_csv(index=False, lineterminator="\n").encode())
-
-    def only(self, names: Sequence[str]) -> Self:
-        """The same with the rows of these metrics alone. Raises `ResultsError` for a name that is no metric."""
-        check_names(names)
-        return replace(self, rows=tuple(row for row in self.rows if row.metric.name in names))
-
-    def sections(self) -> Iterator[tuple[str, list[tuple[Metric, list[Row]]]]]:
-        """For each task, then for the whole run (""): its metrics, each with a row for every policy in order."""
-        for task, rows in groupby(self.rows, key=lambda row: row.task):
-            yield task, [(metric, list(line)) for metric, line in groupby(rows, key=lambda row: row.metric)]
-
-    def cell(self, row: Row) -> tuple[str, str]:
-        """The row in text, rounded to what the intervals support: value, and difference ("" for the baseline)."""
-        if row.policy == self.baseline:
-            return rounded(row.value, len(self.seeds)), ""
-        return rounded(row.value, len(self.seeds)), rounded(row.difference, len(self.seeds), signed=True)
-
-    def to_markdown(self) -> str:
-        """A table a task for people, one column a policy, differences to the baseline below the values."""
-        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
-        lines = [f"## {self.world}, {seeds}"]
-        for task, metric_rows in self.sections():
-            header = " | ".join(f"{p} (baseline)" if p == self.baseline else p for p in self.policies)
-            lines += [
-                "",
-                f"### {task or 'whole run'}",
-                "",
-                f"| metric | {header} |",
-                "|---|" + "--:|" * len(self.policies),
-            ]
-            for metric, rows in metric_rows:
-                cells = [f"{value}<br>Δ {change}" if change else value for value, change in map(self.cell, rows)]
-                lines.append(f"| {metric.heading} | {' | '.join(cells)} |")
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
+    every_pair: bool = False
+    targets: tuple[Target, ...] = ()
+    half_widths: Mapping[str, float] = field(default_factory=dict)
+    test: TestName = "t"
 
 
-def compare(runs: Sequence[Run], baseline: str | None = None, common_seeds: bool = False) -> Comparison:
+def compare_variants(
+    runs: Sequence[Run], baseline: str | None = None, common_seeds: bool = False, asked: Asked | None = None
+) -> tuple[Comparison, ...]:
+    """Groups runs whose scenarios differ (see `variants.variants`), and compares the policies within each group.
+
+    The baseline is the same in all, by default the policy of the first run. Raises `ResultsError` as `compare` does,
+    and where a group has no run of the baseline: its policies have nothing to be compared with.
+    """
+    groups = variants(runs)
+    reference = runs[0].manifest.policy.name if baseline is None and runs else baseline
+    for variant, mine in groups if len(groups) > 1 else ():
+        names = {run.manifest.policy.name for run in mine}
+        if reference not in names:
+            raise ResultsError(
+                f"compare: the runs with {in_words(variant)} have no policy {reference!r}, the baseline; they have "
+                f"{', '.join(map(repr, sorted(names)))}, such as {mine[0].path}. Only policies on the same worlds are "
+                "compared: run the baseline there too, or leave these runs out."
+            )
+    if not groups:
+        return (compare(runs),)
+    return tuple(compare(mine, reference, common_seeds, asked, variant) for variant, mine in groups)
+
+
+def compare(
+    runs: Sequence[Run],
+    baseline: str | None = None,
+    common_seeds: bool = False,
+    asked: Asked | None = None,
+    variant: Variant | None = None,
+) -> Comparison:
     """Compares the runs' policies seed by seed; `baseline` is by default the policy of the first run.
 
-    Raises `ResultsError` where the runs cannot be compared (see `iovsim.results.pairing.pair`), or where `baseline` is
-    no policy among them.
+    `variant` is what to call these runs among others. Raises `ResultsError` where the runs cannot be compared (see
+    `iovsim.results.pairing.pair`), or where `baseline`, a target's task or a metric is not among them.
     """
+    asked = asked or Asked()
     paired = pair(runs, common_seeds)
     policies, seeds = tuple(paired.runs), paired.seeds
     reference = policies[0] if baseline is None else baseline
     if reference not in policies:
         raise ResultsError(f"baseline: no policy {reference!r} among the runs, {near_match(reference, policies)}")
-    values = {policy: _values_by_key(paired.runs[policy], seeds) for policy in policies}
-    tasks = sorted({task for by_key in values.values() for _, task in by_key}, key=lambda task: (task == "", task))
-    rows = [
-        _row(metric, task, policy, values, reference)
-        for task in tasks
-        for metric in METRICS.values()
-        for policy in policies
-        if any((metric.name, task) in by_key for by_key in values.values())
-    ]
-    first = [paired.runs[reference][seed].manifest for seed in seeds]
+    tables = [*measure(paired.runs, seeds), *measure_targets(paired.runs, seeds, asked.targets)]
+    tables.sort(key=lambda table: (table.task == "", table.task))
+    for name in asked.half_widths:
+        if name not in (known := {table.metric.name for table in tables}):
+            raise ResultsError(f"half-width of {name!r}: no such metric; {near_match(name, known)}")
+    families = tuple(_family(table, policies, reference, asked) for table in tables)
+    comparisons = len(pairs_of(policies, reference, asked.every_pair))
     return Comparison(
-        world=first[0].world,
+        world=runs[0].manifest.world,
+        variant=variant or {},
         baseline=reference,
         policies=policies,
         seeds=seeds,
-        hashes={manifest.seed: manifest.world_hash for manifest in first},
-        rows=tuple(rows),
-        notes=_notes(len(seeds), paired.dropped),
+        manifests={policy: tuple(by_seed[seed].manifest for seed in seeds) for policy, by_seed in paired.runs.items()},
+        test=asked.test,
+        rows=tuple(row for table, mine in zip(tables, families, strict=True) for row in _rows(table, policies, mine)),
+        families=families,
+        standings=tuple(standings(tables, policies, seeds)) if len(policies) > 1 else (),
+        notes=tuple(notes(variant or {}, len(seeds), comparisons, asked.test, paired.dropped, tables)),
+        small_print=tuple(small_print(len(seeds), comparisons)),
     )
 
 
-def _values_by_key(by_seed: Mapping[int, Run], seeds: Sequence[int]) -> _ByKey:
-    """Values by metric and task, then by seed; without what a run could not measure."""
-    table: dict[tuple[str, str], dict[int, float]] = {}
-    for seed in seeds:
-        for found in metrics(by_seed[seed]):
-            by_key = table.setdefault((found.metric.name, found.task), {})
-            if found.value is not None:
-                by_key[seed] = found.value
-    return table
+def _family(table: Measured, policies: Sequence[str], reference: str, asked: Asked) -> Family:
+    pairs = pairs_of(policies, reference, asked.every_pair)
+    found = contrasts(table, pairs, asked.half_widths.get(table.metric.name))
+    return Family(table.metric, table.task, tuple(found), clear_best(table, asked.test))
 
 
-def _row(metric: Metric, task: str, policy: str, values: Mapping[str, _ByKey], reference: str) -> Row:
-    here = values[policy].get((metric.name, task), {})
-    base = values[reference].get((metric.name, task), {})
-    differences = [value - base[seed] for seed, value in here.items() if seed in base]
-    difference = None if policy == reference else interval(differences)
-    return Row(metric, task, policy, interval(list(here.values())), difference, here)
-
-
-def _columns(prefix: str, value: Interval | None) -> dict[str, float | int | None]:
-    mean, half = (value.mean, value.half) if value else (None, None)
-    low, high = (mean - half, mean + half) if mean is not None and half is not None else (None, None)
-    names = ("n", "mean", "low", "high")
-    return {f"{prefix}{n}": v for n, v in zip(names, (value.n if value else 0, mean, low, high), strict=True)}
-
-
-def _notes(seeds: int, dropped: Sequence[int]) -> tuple[str, ...]:
-    notes = ["↑ higher is better, ↓ lower is better; Δ: policy minus baseline, paired by seed."]
-    if dropped:
-        notes.append(f"Left out, because not all policies have them: seeds {', '.join(map(str, dropped))}.")
-    if seeds == 1:
-        notes.append("One seed: no interval can be given, and no difference is shown to be more than chance.")
-    else:
-        notes.append(
-            f"±: half-width of a 95 % Student t interval over {seeds} seeds; it supposes roughly normal values and is "
-            "not corrected for the number of comparisons."
-        )
-    return tuple(notes)
+def _rows(table: Measured, policies: Sequence[str], family: Family) -> list[Row]:
+    """A row for each policy; its contrast to the baseline is the first of the family that begins with it."""
+    to_baseline: dict[str, Contrast] = {}
+    for found in family.contrasts:
+        to_baseline.setdefault(found.policy, found)
+    rows = []
+    for policy in policies:
+        values, reach = table.values[policy], table.reaches.get(policy)
+        never = reach is not None and reach.reached == 0
+        value = None if never else interval(list(values.values()))
+        rows.append(Row(table.metric, table.task, policy, value, to_baseline.get(policy), values, reach))
+    return rows

@@ -1,9 +1,11 @@
-"""Turns a run into what it cost and how its jobs ended: one number for the whole run. The definitions are ours.
+"""Turns a run into what it cost and how its jobs ended: one number for the run or a task. The definitions are ours.
 
 A number is None where the run has nothing to measure, such as a latency without deliveries.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -56,6 +58,19 @@ def latency_s(run: Run) -> float | None:
     """Mean time from start to end of the delivered jobs."""
     delivered = _jobs(run, ARRIVED)
     return float((delivered["end_s"] - delivered["start_s"]).mean()) if len(delivered) else None
+
+
+def task_energy_j(run: Run) -> Mapping[str, float | None]:
+    """The energy that the ledger has booked for each task, wasted energy included."""
+    ledger = run.table("energy")
+    return {t: float(ledger.loc[ledger["task"] == t, "energy_j"].sum()) for t in run.manifest.charge_as}
+
+
+def task_latency_s(run: Run) -> Mapping[str, float | None]:
+    """Mean time from start to end of the delivered jobs of each task."""
+    delivered = _jobs(run, ARRIVED)
+    lengths_s = (delivered["end_s"] - delivered["start_s"]).groupby(delivered["task"]).mean()
+    return {task: float(lengths_s[task]) if task in lengths_s else None for task in run.manifest.charge_as}
 
 
 def _jobs(run: Run, statuses: tuple[JobStatus, ...]) -> pd.DataFrame:

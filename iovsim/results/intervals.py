@@ -58,6 +58,17 @@ def rounded(value: Interval | None, seeds: int, signed: bool = False) -> str:
     return f"{_fixed(value.mean, place, sign)} ± {_fixed(value.half, place, '')}{count}"
 
 
+def short(value: float) -> str:
+    """A number without an interval: four significant digits at least, and never an exponent for large ones."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+
+
+def bounds(low: float, high: float) -> str:
+    """Two signed bounds, to two significant digits of half the distance between them."""
+    place = _place((high - low) / 2, 2) if high > low else _place(high, 3)
+    return f"[{_fixed(low, place, '+')}, {_fixed(high, place, '+')}]"
+
+
 def _place(value: float, digits: int) -> int:
     """The decimal place (may be negative) that leaves `digits` significant digits of `value`."""
     if value == 0:

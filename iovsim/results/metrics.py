@@ -60,8 +60,8 @@ def check_names(names: Iterable[str]) -> None:
             raise ResultsError(f"metric {name!r}: no such metric; {near_match(name, METRICS)}")
 
 
-def _of_tasks(name: str, meaning: str, better: Direction, function: Callable[[Run], ByTask]) -> Metric:
-    return Metric(name, "1", meaning, better, function)
+def _of_tasks(name: str, meaning: str, better: Direction, function: Callable[[Run], ByTask], unit: str = "1") -> Metric:
+    return Metric(name, unit, meaning, better, function)
 
 
 def _of_run(name: str, unit: str, meaning: str, better: Direction, function: Callable[[Run], float | None]) -> Metric:
@@ -121,6 +121,20 @@ _DEFINED = (
         "highest held-out accuracy of any merge; optimistic, for it is chosen on the held-out samples themselves",
         "higher",
         partial(quality.best, column="accuracy"),
+    ),
+    _of_tasks(
+        "task_energy_j",
+        "energy of the ledger for the task, vehicles and RSUs together",
+        "lower",
+        effort.task_energy_j,
+        "J",
+    ),
+    _of_tasks(
+        "task_latency_s",
+        "mean time from start to end of the task's delivered jobs",
+        "lower",
+        effort.task_latency_s,
+        "s",
     ),
     _of_run("energy_j", "J", "all energy of the ledger, vehicles and RSUs together", "lower", effort.energy_j),
     _of_run(

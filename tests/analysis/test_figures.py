@@ -227,7 +227,7 @@ def test_draw_all_writes_both_formats_into_a_new_folder(
     written = draw_all(runs[:1], tmp_path / "new" / "folder")
     names = {*OF_A_RUN, *(f"{name}_{task}" for name in OF_TASKS for task in TASKS)}
     assert sorted(written) == sorted((tmp_path / "new" / "folder").iterdir())
-    assert {p.name for p in written} == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
+    assert {p.name for p in written} == {f"{name}.{kind}" for name in names for kind in ("png", "pdf", "svg")}
 
 
 def test_draw_all_draws_what_the_runs_allow(

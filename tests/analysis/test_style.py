@@ -42,14 +42,14 @@ def test_files_are_printable_and_equal_byte_for_byte(runs: list[Run], tmp_path: 
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         style.save(energy.by_rsu(runs[0]), tmp_path / folder, "energy")
-    for kind in ("png", "pdf"):
+    for kind in ("png", "pdf", "svg"):
         first, second = ((tmp_path / folder / f"energy.{kind}").read_bytes() for folder in ("one", "two"))
         assert first == second
         assert len(first) > 5000
     with Image.open(tmp_path / "one/energy.png") as image:
         assert image.size[0] == 3.5 * 300
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["energy.pdf", "energy.png"]
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == [f"energy.{kind}" for kind in ("pdf", "png", "svg")]
 
 
 @pytest.mark.parametrize("width_in", [style.ONE_COLUMN_IN, style.TWO_COLUMNS_IN])

@@ -10,6 +10,7 @@ import pytest
 
 from iovsim.cli import main
 from iovsim.results import METRICS, Run
+from iovsim.results.frame import SHARE
 from iovsim.results.metrics import DEFAULT
 
 Printed = Callable[..., str]
@@ -56,9 +57,9 @@ def test_metrics_can_be_chosen_or_all_be_shown_and_files_hold_them(
     csv, markdown = tmp_path / "all.csv", tmp_path / "shown.md"
     some = printed("compare", *paths, "-m", "final_loss", "--csv", csv, "--markdown", markdown)
     assert [name for name in METRICS if f"  {name} " in some] == ["final_loss"]
-    assert set(pd.read_csv(csv)["metric"]) == set(METRICS)
+    assert set(pd.read_csv(csv)["metric"]) == {*METRICS, SHARE}
     assert "### lights" in markdown.read_text()
-    assert "final_accuracy" not in markdown.read_text()
+    assert "\n| final_accuracy" not in markdown.read_text()
     every = printed("compare", *paths, "--all")
     assert all(name in every for name in METRICS)
 

@@ -1,10 +1,17 @@
-"""A manifest and one valid row for every table."""
+"""A manifest, one valid row for every table, and runs whose metrics are known."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from iovsim.results import TABLES, Charge, ColumnType, Manifest, PolicyRecord
+from iovsim.results import TABLES, Charge, ColumnType, Manifest, PolicyRecord, Run, RunFolder, open_run
+
+Rows = dict[str, dict[str, Any]]
 
 SAMPLES: dict[ColumnType, object] = {
     ColumnType.TEXT: "a",
@@ -33,3 +40,57 @@ def row_of() -> dict[str, dict[str, object]]:
         name: {c.name: c.choices[-1] if c.choices else SAMPLES[c.type] for c in declared.columns}
         for name, declared in TABLES.items()
     }
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> Callable[..., Run]:
+    """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries.
+
+    `curve` gives the times and accuracies of other evaluations, `spent` more ledger entries of "signs".
+    """
+
+    def make(
+        policy_name: str,
+        seed: int,
+        accuracy: float = 0.5,
+        energy_j: float = 30.0,
+        curve: Sequence[tuple[float, float]] | None = None,
+        spent: Sequence[tuple[float, float]] = (),
+        **changed: Any,
+    ) -> Run:
+        base = replace(
+            manifest, seed=seed, world_hash=f"{seed:064x}", policy=PolicyRecord(policy_name, "greedy", "none", {})
+        )
+        path = tmp_path / f"{policy_name}-{seed}-{len(list(tmp_path.iterdir()))}"
+        with RunFolder.create(path, replace(base, **changed)) as folder:
+            add = folder.recorder.add
+            evaluated = row_of["evaluations"] | {"task": "signs"}
+            for merge, (time_s, overall) in enumerate(curve or ((0.0, 0.1), (60.0, 0.9), (100.0, accuracy))):
+                now = evaluated | {"merge": merge, "time_s": time_s}
+                quality = {"macro_f1": overall / 2, "loss": 2 * overall, "calibration_error": overall / 10}
+                add("evaluations", **now | {"scope": "global", "subject": "", "accuracy": overall} | quality)
+                add("evaluations", **now | {"scope": "validation", "subject": "", "accuracy": 1.0})
+                for scope, subject, share in (("class", "stop", 0.2), ("class", "go", 0.4), ("district", "0", 0.5)):
+                    add("evaluations", **now | {"scope": scope, "subject": subject, "accuracy": merge * share})
+                add("evaluations", **now | {"scope": "district", "subject": "1", "accuracy": 0.75})
+            for vehicle, own in (("a", 0.25), ("b", 0.75)):
+                mine = evaluated | {"scope": "vehicle", "subject": vehicle}
+                add("evaluations", **mine | {"merge": 0, "time_s": 0.0, "accuracy": 0.0})
+                add("evaluations", **mine | {"merge": 2, "time_s": 100.0, "accuracy": own, "macro_f1": own / 2})
+            for status, end_s in (
+                ("delivered", 14.0),
+                ("delivered_early", 12.0),
+                ("lost_uplink", 99.0),
+                ("failed", 88.0),
+                ("in_flight", 50.0),
+            ):
+                add("jobs", **row_of["jobs"] | {"task": "signs", "status": status, "start_s": 10.0, "end_s": end_s})
+            add("energy", **row_of["energy"] | {"task": "signs", "cause": "compute", "energy_j": energy_j - 6.0})
+            add("energy", **row_of["energy"] | {"cause": "wasted", "energy_j": 6.0})
+            for time_s, more_j in spent:
+                add("energy", **row_of["energy"] | {"task": "signs", "time_s": time_s, "energy_j": more_j})
+            for overrun_j in (0.0, 1.5):
+                add("rounds", **row_of["rounds"] | {"overrun_j": overrun_j})
+        return open_run(path)
+
+    return make

@@ -21,47 +21,6 @@ Rows = dict[str, dict[str, Any]]
 MakeRun = Callable[..., Run]
 
 
-@pytest.fixture
-def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> MakeRun:
-    """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries."""
-
-    def make(policy_name: str, seed: int, accuracy: float = 0.5, energy_j: float = 30.0, **changed: Any) -> Run:
-        base = replace(
-            manifest, seed=seed, world_hash=f"{seed:064x}", policy=PolicyRecord(policy_name, "greedy", "none", {})
-        )
-        path = tmp_path / f"{policy_name}-{seed}-{len(list(tmp_path.iterdir()))}"
-        with RunFolder.create(path, replace(base, **changed)) as folder:
-            add = folder.recorder.add
-            evaluated = row_of["evaluations"] | {"task": "signs"}
-            for merge, time_s, overall in ((0, 0.0, 0.1), (1, 60.0, 0.9), (2, 100.0, accuracy)):
-                now = evaluated | {"merge": merge, "time_s": time_s}
-                quality = {"macro_f1": overall / 2, "loss": 2 * overall, "calibration_error": overall / 10}
-                add("evaluations", **now | {"scope": "global", "subject": "", "accuracy": overall} | quality)
-                add("evaluations", **now | {"scope": "validation", "subject": "", "accuracy": 1.0})
-                for scope, subject, share in (("class", "stop", 0.2), ("class", "go", 0.4), ("district", "0", 0.5)):
-                    add("evaluations", **now | {"scope": scope, "subject": subject, "accuracy": merge * share})
-                add("evaluations", **now | {"scope": "district", "subject": "1", "accuracy": 0.75})
-            for vehicle, own in (("a", 0.25), ("b", 0.75)):
-                mine = evaluated | {"scope": "vehicle", "subject": vehicle}
-                add("evaluations", **mine | {"merge": 0, "time_s": 0.0, "accuracy": 0.0})
-                add("evaluations", **mine | {"merge": 2, "time_s": 100.0, "accuracy": own, "macro_f1": own / 2})
-            for status, end_s in (
-                ("delivered", 14.0),
-                ("delivered_early", 12.0),
-                ("lost_uplink", 99.0),
-                ("failed", 88.0),
-                ("in_flight", 50.0),
-            ):
-                add("jobs", **row_of["jobs"] | {"status": status, "start_s": 10.0, "end_s": end_s})
-            add("energy", **row_of["energy"] | {"cause": "compute", "energy_j": energy_j - 6.0})
-            add("energy", **row_of["energy"] | {"cause": "wasted", "energy_j": 6.0})
-            for overrun_j in (0.0, 1.5):
-                add("rounds", **row_of["rounds"] | {"overrun_j": overrun_j})
-        return open_run(path)
-
-    return make
-
-
 def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
     found = {(v.metric.name, v.task): v.value for v in metrics(make_run("greedy", 1))}
     area = 60 * (0.1 + 0.9) / 2 + 40 * (0.9 + 0.5) / 2
@@ -77,6 +36,8 @@ def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
         "best_accuracy": 0.9,
         "mean_accuracy": area / 100,
         "mean_macro_f1": area / 200,
+        "task_energy_j": 24.0,
+        "task_latency_s": 3.0,
     }
     of_run = {
         "energy_j": 30.0,
@@ -111,6 +72,8 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
     found = {v.metric.name: v.value for v in metrics(open_run(tmp_path / "run"))}
     assert found == {
         "energy_j": 0.0,
+        "task_energy_j": 0.0,
+        "task_latency_s": None,
         "wasted_share": None,
         "delivered_jobs": 0.0,
         "lost_jobs": 0.0,
