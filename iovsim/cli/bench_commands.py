@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from iovsim.cli.model_commands import parse_ranks
-from iovsim.cli.progress import wide_console
+from iovsim.cli.progress import interruptible, wide_console
 from iovsim.cli.run_commands import (
     CacheOption,
     DataOption,
     ScenarioArgument,
     find_scenario,
 )
-from iovsim.cli.training_options import DeviceOption
+from iovsim.cli.training_options import (
+    DeviceOption,
+    EpochsOption,
+    JobsOption,
+    RanksOption,
+    SeedsOption,
+    TaskOption,
+    parse_ranks,
+)
 from iovsim.config.seeds import parse_seeds
 from iovsim.domain import Precision, TrainerKind, TrainerSpec, Tuning
 from iovsim.paths import usable_cache
@@ -40,13 +45,11 @@ def _group() -> None:
 
 def precision(
     scenario: ScenarioArgument,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="A task (default: all); may be repeated.")
-    ] = None,
-    ranks: Annotated[str, typer.Option(help="LoRA ranks: 8, or 2,4,8.")] = "8",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the whole training pool.")] = 1,
-    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds: 1, or 1,2,5, or 1-5.")] = "1-3",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
+    task: TaskOption = None,
+    ranks: RanksOption = "8",
+    epochs: EpochsOption = 1,
+    seeds: SeedsOption = "1-3",
+    jobs: JobsOption = 1,
     device: DeviceOption = "cpu",
     data: DataOption = None,
     cache: CacheOption = None,
@@ -57,17 +60,11 @@ def precision(
 
     from iovsim.experiment.batch import train_all
     from iovsim.experiment.centralised import plan
-    from iovsim.experiment.worker import INTERRUPTED
 
     ways = [TrainerSpec(TrainerKind.BATCHED, one, device) for one in COMPARED]
     specs = [s for way in ways for s in plan(world, task or (), [Tuning.LORA], chosen, epochs, numbers, way)]
-    console = Console()
-    try:
-        with shown(console) as report:
-            rows = train_all(specs, usable_cache(cache), report, jobs=jobs)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+    with interruptible("nothing was measured"), shown(Console()) as report:
+        rows = train_all(specs, usable_cache(cache), report, jobs=jobs)
     from iovsim.results.intervals import interval, rounded
 
     after = rows[rows["epoch"] > 0]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from iovsim.cli.progress import interruptible
 from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
-from iovsim.cli.training_options import DeviceOption, PrecisionOption, TrainerOption
+from iovsim.cli.training_options import DeviceOption, JobsOption, PrecisionOption, SeedsOption, TrainerOption
 from iovsim.config import Scenario, load_policy, load_scenario
 from iovsim.config.changes import parse_changes
 from iovsim.config.seeds import parse_seeds
@@ -20,6 +21,9 @@ from iovsim.errors import ScenarioError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
+
+if TYPE_CHECKING:
+    from iovsim.experiment.run import RunSpec
 
 ScenarioArgument = Annotated[
     str,
@@ -52,9 +56,9 @@ def register(app: typer.Typer) -> None:
 def run(
     scenario: ScenarioArgument,
     policy: PolicyOption,
-    seeds: Annotated[str, typer.Option("--seeds", "-s", help="Seeds: 1, or 1,2,5, or 1-5.")] = "1",
+    seeds: SeedsOption = "1",
     out: Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<policy>/seed-<seed>/.")] = Path("runs"),
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
+    jobs: JobsOption = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
     trainer: TrainerOption = TrainerKind.BATCHED,
     precision: PrecisionOption = Precision.FP32,
@@ -66,28 +70,40 @@ def run(
     changes: SetOption = None,
     cache: CacheOption = None,
 ) -> None:
-    """Run every policy on every seed of a scenario. All policies of a seed meet the identical world."""
+    """Run every policy on every seed of a scenario. All policies of a seed meet the identical world.
+
+    Given again, the command keeps the runs that are complete and runs what was left unfinished.
+    """
     world = find_scenario(scenario, data or (), changes or ())
     files = [load_policy(p) for p in policy]
     numbers = parse_seeds(seeds)
     folder = usable_cache(cache)
     kept = chosen_store(store, no_store, store_limit, folder)
 
-    from iovsim.experiment.batch import run_all  # late: torch takes seconds, a misspelt name must not
-    from iovsim.experiment.run import RunSpec
-    from iovsim.experiment.worker import INTERRUPTED
+    from iovsim.experiment.run import RunSpec  # late: torch takes seconds, a misspelt name must not
 
     training = TrainerSpec(trainer, precision, device)
     specs = [RunSpec(world, f, s, out / f.name / f"seed-{s}", training, kept) for s in numbers for f in files]
+    run_and_tell(specs, folder, jobs=jobs, overwrite=overwrite)
+
+
+def run_and_tell(specs: Sequence[RunSpec], cache: Path, *, jobs: int, overwrite: bool) -> None:
+    """Runs what is not complete yet, and says of each folder what became of it."""
+    from iovsim.experiment.batch import check_all, run_all
+    from iovsim.experiment.run import states_of
+    from iovsim.results import Stage
+
+    check_all(specs)
+    states = states_of(specs)
+    kept = [] if overwrite else [s.out for s, state in zip(specs, states, strict=True) if state.stage is Stage.COMPLETE]
+    left = [spec for spec in specs if spec.out not in kept]
     console = Console()
-    try:
-        with shown(console) as report:
-            folders = run_all(specs, folder, report, jobs=jobs, overwrite=overwrite)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; runs that had begun are marked as unfinished")
-        raise typer.Exit(INTERRUPTED) from None
-    for finished in folders:
-        console.print(f"finished: {finished}", highlight=False)
+    for folder in kept:
+        console.print(f"complete, kept: {folder}", highlight=False, markup=False, soft_wrap=True)
+    with interruptible("what had begun is marked as unfinished; the same command goes on"), shown(console) as report:
+        folders = run_all(left, cache, report, jobs=jobs, overwrite=overwrite) if left else []
+    for folder in folders:
+        console.print(f"finished: {folder}", highlight=False, markup=False, soft_wrap=True)
     _warn(folders)
 
 
