@@ -1,6 +1,6 @@
 """iovsim: a discrete-event simulator of federated LoRA fine-tuning in the Internet of Vehicles, with real training.
 
-`iovsim.load_scenario`, `load_policy`, `run`, `compare`, `open_run` and `find_runs` are described in `iovsim.api`.
+What it offers, `iovsim.run` and the other names of `__all__`, is described in `iovsim.api`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Scenario,
         compare,
         find_runs,
+        frame,
         load_policy,
         load_scenario,
         open_run,
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "compare",
     "find_runs",
+    "frame",
     "load_policy",
     "load_scenario",
     "open_run",

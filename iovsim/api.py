@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+import pandas as pd
 from rich.console import Console
 
 from iovsim import results
@@ -30,6 +31,7 @@ from iovsim.paths import usable_cache
 from iovsim.progress import Report, shown
 from iovsim.results import Comparison, Run
 from iovsim.results.metrics import DEFAULT
+from iovsim.results.views import joined
 
 __all__ = [
     "Comparison",
@@ -39,6 +41,7 @@ __all__ = [
     "Scenario",
     "compare",
     "find_runs",
+    "frame",
     "load_policy",
     "load_scenario",
     "open_run",
@@ -94,7 +97,8 @@ def run(
 ) -> Run:
     """Runs one policy on one seed of a scenario in this process, and opens what came of it.
 
-    `out` is the run folder; without it the run lies in a temporary folder that is removed with the returned object.
+    `out` is the run folder; a finished run of the same in it is kept, another one replaced with `overwrite` only.
+    Without `out` the run lies in a temporary folder that is removed with the returned object.
     `trainer`, `precision` and `device` are those of `iovsim run`. `store` keeps finished training for later runs: True
     in the cache folder, False not at all, otherwise in the folder given. `cache` is the folder for recorded traffic.
 
@@ -137,6 +141,14 @@ def open_run(folder: Source) -> Run:
 def find_runs(folders: Source | Iterable[Source]) -> list[Run]:
     """All runs in a folder, or in several, and below, sorted by path. Raises `ResultsError`."""
     return results.find_runs([Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)])
+
+
+def frame(runs: Runs, table: str) -> pd.DataFrame:
+    """One table of all runs, such as "jobs" (see `iovsim columns`), or "accuracy"; `policy` and `seed` come first.
+
+    Raises `ResultsError`.
+    """
+    return joined(_runs(runs), table)
 
 
 def _runs(runs: Runs) -> list[Run]:

@@ -1,15 +1,20 @@
-"""Turns a run into what one looks at first: its learning curves, its key figures, and a short page in a notebook."""
+"""Turns runs into what one looks at first: learning curves, key figures, tables joined, a short page in a notebook."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 import pandas as pd
 
+from iovsim.errors import ResultsError
 from iovsim.results.evaluations import curves
 from iovsim.results.metrics import DEFAULT, METRICS, metrics
 from iovsim.results.run import Run
+
+ACCURACY = "accuracy"
+"""Joined like a table, although it is a part of one."""
 
 WHOLE_RUN = "whole run"
 """The column of metrics that belong to no task."""
@@ -39,6 +44,21 @@ def summary(run: Run) -> pd.DataFrame:
     for name, column in columns.items():
         frame[name] = pd.Series(column, dtype="float64").reindex(names)
     return frame
+
+
+def joined(runs: Iterable[Run], name: str) -> pd.DataFrame:
+    """One table of several runs below each other, or "accuracy"; the columns `policy` and `seed` stand before its own.
+
+    Raises `ResultsError` where no such table is declared, or from reading it.
+    """
+    parts = []
+    for run in runs:
+        frame = accuracy(run) if name == ACCURACY else run.table(name)
+        parts.append(frame.assign(policy=run.manifest.policy.name, seed=run.manifest.seed))
+    if not parts:
+        raise ResultsError("no runs are given; give at least one.")
+    whole = pd.concat(parts, ignore_index=True)
+    return whole[["policy", "seed", *whole.columns[:-2]]]
 
 
 def html(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,11 +105,18 @@ def test_an_interrupted_run_leaves_no_temporary_folder(
     assert not list(tmp_path.glob("iovsim-*"))
 
 
-def test_an_old_run_is_replaced_on_demand_only(
-    tiny: iovsim.Scenario, finished: iovsim.Run, session_cache: Path
+def test_the_same_run_is_kept_and_another_replaces_it_on_demand_only(
+    tiny: iovsim.Scenario, finished: iovsim.Run, session_cache: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(iovsim.IovsimError, match="already holds"):
-        iovsim.run(tiny, "random", 1, finished.path, cache=session_cache)
+    out = tmp_path / "run"
+    shutil.copytree(finished.path, out)
+    ways: dict[str, Any] = {"cache": session_cache, "store": False, "progress": None}
+    again = iovsim.run(tiny, "random", 1, out, **ways)
+    assert again.manifest == finished.manifest
+    with pytest.raises(iovsim.IovsimError, match=r"holds another run .*seed \(found 1, asked 2\)"):
+        iovsim.run(tiny, "random", 2, out, **ways)
+    other = iovsim.run(tiny, "random", 2, out, overwrite=True, **ways)
+    assert iovsim.open_run(out).manifest.seed == other.manifest.seed == 2
 
 
 @pytest.mark.parametrize(
@@ -152,3 +160,16 @@ def test_runs_are_compared_as_objects_or_as_folders(finished: iovsim.Run) -> Non
         iovsim.compare(finished, "rndom")
     with pytest.raises(iovsim.IovsimError, match="metric 'energy': no such metric; did you mean 'energy_j'"):
         iovsim.compare(finished, metrics=["energy"])
+
+
+def test_tables_of_runs_are_joined(finished: iovsim.Run) -> None:
+    jobs = iovsim.frame([finished, finished], "jobs")
+    assert list(jobs.columns) == ["policy", "seed", *finished.jobs.columns]
+    assert len(jobs) == 2 * len(finished.jobs) > 0
+    assert set(jobs["policy"]) == {"random"}
+    curve = iovsim.frame(finished.path, "accuracy")
+    assert curve["accuracy"].tolist() == finished.accuracy["accuracy"].tolist()
+    with pytest.raises(iovsim.IovsimError, match="table 'job': no such table; did you mean 'jobs'"):
+        iovsim.frame(finished, "job")
+    with pytest.raises(iovsim.IovsimError, match="no runs are given"):
+        iovsim.frame([], "jobs")
