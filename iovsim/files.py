@@ -30,13 +30,13 @@ def explained(path: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a path of the same name to write to; what lies there at the end replaces `path` in one step.
+    """Gives a path of the same suffix to write to; what lies there at the end replaces `path` in one step.
 
     Raises `ResultsError` where the place cannot be written; the old file, if any, is then untouched.
     """
     clear_leftovers(path.parent)
     with explained(path, "write"), scratch(path.parent) as folder:
-        part = folder / path.name
+        part = folder / f"part-{path.name}"  # who looks for files of that name must not find it
         yield part
         flush(part)
         os.replace(part, path)  # noqa: PTH105 (the rule of the project names os.replace: atomic on every platform)

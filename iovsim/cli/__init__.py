@@ -16,6 +16,7 @@ from iovsim.cli import (
     compare_commands,
     inspect_commands,
     model_commands,
+    resume_commands,
     run_commands,
     store_commands,
     trace_commands,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for commands in (
     run_commands,
+    resume_commands,
     compare_commands,
     model_commands,
     trace_commands,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from iovsim.engine import Setting, simulate
 from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
 from iovsim.experiment.code import package_sha256
+from iovsim.experiment.inputs import policy_inputs, scenario_inputs
 from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
@@ -21,7 +22,10 @@ from iovsim.learning.prepared import LearningTask
 from iovsim.learning.store.folder import StoreSpec
 from iovsim.learning.store.trainer import stored_trainer
 from iovsim.learning.trainers import build_trainer, check_trainer
-from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, StoreRecord
+from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, RunState, Stage, StoreRecord
+from iovsim.results.folder import check_free
+from iovsim.results.manifest import NAME, Input, Origin
+from iovsim.results.state import state_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Ready:
     """A world, and a trainer for its tasks: whatever runs of one scenario, seed and training share."""
 
     built: BuiltWorld
+    inputs: Mapping[str, Input]  # of the scenario
     tasks: Mapping[str, LearningTask]
     trainer: Trainer
 
@@ -55,7 +60,27 @@ def make_ready(scenario: Scenario, seed: int, training: TrainerSpec, cache: Path
     check_trainer(training)
     built = build_world(scenario, seed, cache, progress)
     tasks = {t.task: learning_task(built, t) for t in built.world.tasks}
-    return Ready(built, tasks, build_trainer(tasks, training))
+    return Ready(built, scenario_inputs(scenario), tasks, build_trainer(tasks, training))
+
+
+def state_of(spec: RunSpec) -> RunState:
+    """What the folder of `spec` holds of it; only reads.
+
+    Another run there is one that differs in scenario, policy, seed, training, or the content of a file that it reads.
+    Raises an `IovsimError` for a file that cannot be read at all.
+    """
+    return states_of([spec])[0]
+
+
+def states_of(specs: Sequence[RunSpec]) -> list[RunState]:
+    """`state_of` each; the files that several of them read are looked through once."""
+    known: dict[int, dict[str, Input]] = {}
+    states = []
+    for spec in specs:
+        if (spec.out / NAME).exists() and id(spec.scenario) not in known:
+            known[id(spec.scenario)] = scenario_inputs(spec.scenario)
+        states.append(state_in(spec.out, manifest_of(spec, known.get(id(spec.scenario), {}))))
+    return states
 
 
 def run_one(
@@ -63,16 +88,19 @@ def run_one(
 ) -> Path:
     """Runs `spec` from recording the traffic to the last table, and returns its folder.
 
+    A complete run of the same is kept; an unfinished one is run anew, with what the training store has of it.
     The folder is made only when the world stands, and its manifest says at any time how far the run is. `ready` spares
     what an earlier run of the same scenario, seed and training has made; a trainer's results do not depend on its past.
-    Raises an `IovsimError` for whatever is wrong with the input.
+    Raises an `IovsimError` for whatever is wrong with the input, or where the folder holds something else.
     """
+    if not overwrite and state_of(spec).stage is Stage.COMPLETE:
+        return spec.out
     method = build_method(spec.policy)
     check_tuning(spec.scenario, method.tuning)
     if ready is None:
         ready = make_ready(spec.scenario, spec.seed, spec.training, cache, progress)
     built = ready.built
-    with RunFolder.create(spec.out, manifest_of(spec, built), overwrite) as folder:
+    with RunFolder.create(spec.out, manifest_of(spec, ready.inputs, built), overwrite) as folder:
         stored = None
         if spec.store is not None:
             code = package_sha256("", "domain", "learning")
@@ -96,12 +124,17 @@ def learning_task(built: BuiltWorld, task: Task) -> LearningTask:
     return LearningTask(task, built.backbones[task.task], data.data, data.validation)
 
 
-def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
-    """What the run folder says of itself."""
-    policy = spec.policy
+def manifest_of(spec: RunSpec, inputs: Mapping[str, Input], built: BuiltWorld | None = None) -> Manifest:
+    """What the run folder says of itself; without a world it only tells which run it is.
+
+    `inputs` are those of the scenario. Raises `ScenarioError` for a module of the policy's that is not found.
+    """
+    policy, store = spec.policy, spec.store
+    tasks = built.world.tasks if built else ()
+    backbones = built.backbones if built else {}
     return Manifest(
-        world=built.world.name,
-        world_hash=built.world.hash,
+        world=spec.scenario.name,
+        world_hash=built.world.hash if built else "",
         seed=spec.seed,
         policy=PolicyRecord(
             name=policy.name,
@@ -111,22 +144,28 @@ def manifest_of(spec: RunSpec, built: BuiltWorld) -> Manifest:
         ),
         scenario=spec.scenario.model_dump(mode="json"),
         training=spec.training,
-        charge_as={
-            t.task: Charge(trained=built.backbones[t.task].name, charged=t.charged.name) for t in built.world.tasks
-        },
+        charge_as={t.task: Charge(trained=backbones[t.task].name, charged=t.charged.name) for t in tasks},
+        origin=Origin(
+            scenario_folder=str(spec.scenario.resolved(Path())),
+            command_folder=str(Path.cwd()),
+            inputs={**inputs, **policy_inputs(policy)},
+            store=str(store.folder.absolute()) if store else None,
+            store_limit_bytes=store.limit_bytes if store else 0,
+        ),
     )
 
 
-def check_out(specs: list[RunSpec], *, overwrite: bool) -> None:
+def check_out(specs: Sequence[RunSpec], *, overwrite: bool) -> None:
     """Fails early, before anything is recorded, where the results could not be written.
 
-    Raises `ResultsError` for a folder that cannot be written or that already holds a run.
+    Raises `ResultsError` for a folder that cannot be written, that another process is writing, or that holds something
+    else than the run that belongs there.
     """
-    for spec in specs:
-        if not overwrite and spec.out.is_dir() and any(spec.out.iterdir()):
-            raise ResultsError(
-                f"{spec.out}: already holds files; choose another --out, or replace its runs with --overwrite."
-            )
+    for spec, state in zip(specs, states_of(specs), strict=True):
+        if state.stage is Stage.OTHER and not (overwrite and state.is_run):
+            remedy = "choose another --out" + (", or replace it with --overwrite" if state.is_run else "")
+            raise ResultsError(f"{spec.out}: {state.reason}; {remedy}.")
+        check_free(spec.out)
         parent = next(p for p in [spec.out, *spec.out.absolute().parents] if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             raise ResultsError(f"{spec.out}: cannot be written, because {parent} is not a writable folder.")
