@@ -74,7 +74,7 @@ def scenarios() -> None:
 
 
 def policies() -> None:
-    """List the built-in policies, and all kinds that policy and scenario files can name."""
+    """List the built-in policies, and all kinds that files can name: of policies, radio models, data, backbones."""
     from iovsim.cli.tables import print_kinds
     from iovsim.experiment.kinds import KINDS
 

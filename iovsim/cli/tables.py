@@ -100,15 +100,24 @@ def print_centralised(console: Console, rows: pd.DataFrame) -> None:
 
 
 def print_kinds(console: Console, groups: Mapping[str, Mapping[str, Callable[..., object]]]) -> None:
-    """The kinds that a file can name, by group, each with its parameters and the first line of its docstring."""
+    """The kinds that a file can name, by group, each with its parameters and the first line of its docstring.
+
+    Parameters that a file must give stand alone, those that it may leave out in brackets or with their default.
+    """
     table = Table("where", "kind", "parameters", "what it is", title="kinds", title_justify="left")
     for group, kinds in groups.items():
         for name, maker in kinds.items():
-            parameters = inspect.signature(maker).parameters.values()
-            shown = ", ".join(f"{p.name} = {p.default}" for p in parameters if p.default is not inspect.Parameter.empty)
-            table.add_row(group, name, shown, (inspect.getdoc(maker) or "").splitlines()[0])
+            parameters = [p for p in inspect.signature(maker).parameters.values() if p.name != "kind"]
+            shown = ", ".join(map(_parameter, sorted(parameters, key=lambda p: p.default is not p.empty)))
+            table.add_row(group, name, escape(shown), escape((inspect.getdoc(maker) or "").splitlines()[0]))
         table.add_section()
     console.print(table)
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return parameter.name
+    return f"[{parameter.name}]" if parameter.default is None else f"{parameter.name} = {parameter.default}"
 
 
 def _print_data(console: Console, run: Run) -> None:

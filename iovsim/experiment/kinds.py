@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
+from iovsim.config import BackboneSection, DataSection
 from iovsim.learning.aggregate import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
 from iovsim.policies import BUDGETS, POLICIES, STAGES
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING
+
+
+def _sections(choice: Any) -> dict[str, Callable[..., object]]:
+    """By kind the models of a table that is one of several; `choice` is their union, as the configuration has it."""
+    models = get_args(get_args(choice)[0])
+    return {kind: model for model in models for kind in get_args(model.model_fields["kind"].annotation)}
+
 
 KINDS: Mapping[str, Mapping[str, Callable[..., object]]] = {
     "policy": POLICIES,
@@ -18,4 +27,6 @@ KINDS: Mapping[str, Mapping[str, Callable[..., object]]] = {
     "radio.path_loss": PATH_LOSS,
     "radio.shadowing": SHADOWING,
     "radio.fading": FADING,
+    "tasks.data": _sections(DataSection),
+    "tasks.backbone": _sections(BackboneSection),
 }
