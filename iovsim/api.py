@@ -29,7 +29,7 @@ from iovsim.errors import IovsimError, ScenarioError, near_match
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 from iovsim.progress import Report, shown
-from iovsim.results import Comparison, Run
+from iovsim.results import Asked, Comparison, Run, Target
 from iovsim.results.metrics import DEFAULT
 from iovsim.results.views import joined
 
@@ -122,15 +122,24 @@ def run(
 
 
 def compare(
-    runs: Runs, baseline: str | None = None, *, metrics: Sequence[str] | None = None, common_seeds: bool = False
+    runs: Runs,
+    baseline: str | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    targets: Mapping[str, float] | None = None,
+    every_pair: bool = False,
+    common_seeds: bool = False,
 ) -> Comparison:
-    """Compares the runs' policies seed by seed: means and paired differences with 95 % intervals.
+    """Compares the runs' policies seed by seed: means and paired differences with 95 % intervals, and tests.
 
-    `baseline` is the policy that the others' differences are to, by default that of the first run. `metrics` are those
-    to compare by (see `iovsim metrics`), by default `iovsim.results.metrics.DEFAULT`. `common_seeds` leaves out seeds
-    that not all policies have. Raises `ResultsError` where the runs' worlds differ, or for an unknown name.
+    Differences are to `baseline`, by default the policy of the first run; `every_pair` compares each policy with each.
+    `metrics` are those to compare by (see `iovsim metrics`), by default `iovsim.results.metrics.DEFAULT`. `targets`,
+    accuracies by task, add the time and the energy until they are reached. `common_seeds` leaves out seeds that not all
+    policies have. Raises `ResultsError` where the runs' worlds differ, or for an unknown name.
     """
-    return results.compare(_runs(runs), baseline, common_seeds).only(metrics or DEFAULT)
+    wished = tuple(Target.parse(f"{task}={share}") for task, share in (targets or {}).items())
+    asked = Asked(every_pair=every_pair, targets=wished)
+    return results.compare(_runs(runs), baseline, common_seeds, asked).only(metrics or DEFAULT)
 
 
 def open_run(folder: Source) -> Run:

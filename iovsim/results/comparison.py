@@ -13,6 +13,7 @@ import pandas as pd
 from iovsim.files import write_whole
 from iovsim.results.contrasts import Contrast
 from iovsim.results.frame import csv_text, to_frame
+from iovsim.results.html import to_html
 from iovsim.results.intervals import Interval, rounded, short
 from iovsim.results.latex import to_latex
 from iovsim.results.manifest import Manifest
@@ -94,6 +95,9 @@ class Comparison:
     def to_latex(self) -> str:
         """Tables for a paper; see `latex.to_latex`."""
         return to_latex([self])
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
     def only(self, names: Sequence[str]) -> Self:
         """The same with these metrics and the targets alone. Raises `ResultsError` for a name that is no metric."""

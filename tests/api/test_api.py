@@ -156,6 +156,10 @@ def test_runs_are_compared_as_objects_or_as_folders(finished: iovsim.Run) -> Non
     assert all(rows == first for rows in others)
     by_energy = iovsim.compare(finished, metrics=["energy_j"])
     assert [row.metric.name for row in by_energy.rows] == ["energy_j"]
+    by_target = iovsim.compare(finished, metrics=["energy_j"], targets={"lights": 0.01})
+    assert [row.metric.name for row in by_target.rows][:2] == ["time_to_accuracy_0.01", "energy_to_accuracy_0.01"]
+    with pytest.raises(iovsim.IovsimError, match=r"'lights=1.5': write TASK=SHARE, above 0 and at most 1"):
+        iovsim.compare(finished, targets={"lights": 1.5})
     with pytest.raises(iovsim.IovsimError, match="no policy 'rndom' among the runs, did you mean 'random'"):
         iovsim.compare(finished, "rndom")
     with pytest.raises(iovsim.IovsimError, match="metric 'energy': no such metric; did you mean 'energy_j'"):
