@@ -117,7 +117,7 @@ def test_a_full_run_folder_is_not_overwritten(refused: Refused, world: Callable[
     kept = tmp_path / "runs" / "all-available" / "seed-1"
     kept.mkdir(parents=True)
     (kept / "precious.txt").write_text("mine")
-    assert "already holds files" in refused("run", world(), "-p", "all-available")
+    assert "holds files but no run" in refused("run", world(), "-p", "all-available")
     assert (kept / "precious.txt").read_text() == "mine"
 
 
