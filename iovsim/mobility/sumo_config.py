@@ -132,6 +132,16 @@ def content_hash(config: SumoConfig, skip: tuple[str, ...], extra: Mapping[str, 
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def files_read(config: SumoConfig) -> list[Path]:
+    """The configuration, every file that its options name, and those that are named inside these; sorted."""
+    named = (Path(entry) for options in config.sections.values() for v in options.values() for entry in v.split(","))
+    seen = {config.path}
+    for path in named:
+        if path.is_absolute() and path.is_file():
+            list(_file_hashes(path, seen))
+    return sorted(seen)
+
+
 def sumo_message(stderr: str) -> str:
     """SUMO's errors in one line: its `Error:` lines, without the farewell."""
     lines = [line.strip() for line in stderr.splitlines()]
