@@ -19,6 +19,7 @@ from iovsim.cli import (
     resume_commands,
     run_commands,
     store_commands,
+    study_commands,
     trace_commands,
 )
 from iovsim.errors import IovsimError
@@ -40,6 +41,7 @@ for commands in (
     inspect_commands,
     bench_commands,
     store_commands,
+    study_commands,
 ):
     commands.register(app)
 

@@ -6,6 +6,7 @@ from iovsim.config.builtin import builtin_policies, builtin_scenarios
 from iovsim.config.model import Kind
 from iovsim.config.policy import PolicyFile, load_policy, policy_from
 from iovsim.config.scenario import Scenario, SiteSection, load_scenario, scenario_from
+from iovsim.config.study import StudyFile, load_study, study_from
 from iovsim.config.tasks import (
     BackboneSection,
     BuiltinData,
@@ -38,12 +39,15 @@ __all__ = [
     "Scenario",
     "ShardsSection",
     "SiteSection",
+    "StudyFile",
     "TaskSection",
     "TsvData",
     "builtin_policies",
     "builtin_scenarios",
     "load_policy",
     "load_scenario",
+    "load_study",
     "policy_from",
     "scenario_from",
+    "study_from",
 ]

@@ -1,4 +1,4 @@
-"""A built-in scenario's or policy's name, or a path to a file of one's own, becomes the file to read."""
+"""A built-in scenario's, policy's or study's name, or a path to a file of one's own, becomes the file to read."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def policy_file(name_or_path: str | Path) -> Path:
     return _file(name_or_path, builtin_policies(), "policy", "policy file")
 
 
+def study_file(name_or_path: str | Path) -> Path:
+    """The file of a built-in study, or the path given. Raises `ScenarioError` for a name that nothing has."""
+    return _file(name_or_path, builtin_studies(), "study", "study file")
+
+
 def builtin_scenarios() -> dict[str, Path]:
     """Name to file of the scenarios that ship with the package."""
     return {p.stem: p for p in sorted(shared_dir("scenarios").glob("*.toml"))}
@@ -27,6 +32,11 @@ def builtin_scenarios() -> dict[str, Path]:
 def builtin_policies() -> dict[str, Path]:
     """Name to file of the policies that ship with the package."""
     return {p.stem: p for p in sorted((shared_dir("scenarios") / "policies").glob("*.toml"))}
+
+
+def builtin_studies() -> dict[str, Path]:
+    """Name to file of the studies that ship with the package."""
+    return {p.stem: p for p in sorted((shared_dir("scenarios") / "studies").glob("*.toml"))}
 
 
 def _file(name_or_path: str | Path, known: Mapping[str, Path], what: str, file: str) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
+from iovsim.config.builtin import study_file
 from iovsim.config.model import Model, read_toml, validate
 from iovsim.config.numbers import Name, Part
 from iovsim.config.seeds import parse_seeds
@@ -41,7 +42,7 @@ class StudyFile(Model):
     training: TrainingSection = TrainingSection()
     set: dict[str, Any] = Field(default={})
     grid: dict[str, list[Any]] = Field(default={})
-    _folder: Path = PrivateAttr(default=Path())
+    _file: Path = PrivateAttr(default=Path())
 
     @field_validator("seeds")
     @classmethod
@@ -63,17 +64,23 @@ class StudyFile(Model):
         return grid
 
     @property
+    def source(self) -> Path:
+        """The file that the study was read from."""
+        return self._file
+
+    @property
     def seed_numbers(self) -> list[int]:
         return parse_seeds(self.seeds)
 
     def resolved(self, name_or_path: str) -> str:
         """A path to a file, made absolute; a name of something built in stays."""
         path = Path(name_or_path)
-        return str((self._folder / path).resolve()) if name_or_path.endswith(".toml") else name_or_path
+        return str((self._file.parent / path).resolve()) if name_or_path.endswith(".toml") else name_or_path
 
 
-def load_study(path: Path) -> StudyFile:
-    """The checked study file. Raises `ScenarioError` with file, key, value and what is allowed."""
+def load_study(name_or_path: str | Path) -> StudyFile:
+    """A built-in study or a study file, checked. Raises `ScenarioError` with file, key, value and what is allowed."""
+    path = study_file(name_or_path)
     return study_from(read_toml(path), path)
 
 
@@ -84,7 +91,7 @@ def study_from(data: dict[str, Any], path: Path) -> StudyFile:
     """
     flat = data | {part: _flat(data[part]) for part in ("set", "grid") if isinstance(data.get(part), dict)}
     study = validate(StudyFile, flat, str(path))
-    study._folder = path.parent.resolve()
+    study._file = path.resolve()
     return study
 
 

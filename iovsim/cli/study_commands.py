@@ -1,0 +1,139 @@
+"""`study`: a study file becomes run folders, and the folder of a study how far it is."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from iovsim.cli.run_commands import CacheOption
+from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
+from iovsim.config.study import StudyFile, load_study
+from iovsim.errors import ResultsError
+from iovsim.learning.store.place import LIMIT_GIB, chosen_store
+from iovsim.paths import usable_cache
+
+FAILED = 2
+"""Exit code where some runs ended with an error."""
+
+
+class RunByDefault(TyperGroup):
+    """`iovsim study FILE` is `iovsim study run FILE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and args[0] not in ("--help", "-h"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+study_app = typer.Typer(
+    cls=RunByDefault,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run policies x seeds x variants over identical worlds: iovsim study STUDY.toml; look: iovsim study status.",
+)
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file (*.toml), or the name of a built-in one, such as 'tiny'.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    study_app.command("run")(run)
+    study_app.command("status")(status)
+    app.add_typer(study_app, name="study")
+
+
+def run(
+    study: StudyArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the study (default: studies/<name of the study>).")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, and for how long.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    store_limit: LimitOption = LIMIT_GIB,
+    cache: CacheOption = None,
+) -> None:
+    """Run what is not finished yet of a study; the same command again goes on where it was broken off."""
+    file = load_study(study)
+    folder = usable_cache(cache)
+    kept = chosen_store(store, no_store, store_limit, folder)
+    place = out or Path("studies") / file.name
+
+    from iovsim.studies.plan import plan_of  # late: torch takes seconds, a misspelt name must not
+
+    plan = plan_of(file, place, kept)
+    console = Console()
+    if dry_run:
+        _show(plan, folder, jobs, console, overwrite=overwrite)
+        return
+    _run(plan, folder, jobs, console, overwrite=overwrite)
+
+
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a study.")],
+    every: Annotated[bool, typer.Option("--all", help="Show every run.")] = False,
+) -> None:
+    """How far the runs of a study are."""
+    from iovsim.cli.study_tables import print_status
+    from iovsim.studies.status import study_status
+
+    print_status(Console(), study_status(folder), every=every)
+
+
+def _run(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool) -> None:
+    from iovsim.cli.study_progress import printed, study_line
+    from iovsim.experiment.worker import INTERRUPTED
+    from iovsim.studies.run import Tally, locally, run_study
+
+    last_s = -math.inf
+    try:
+        with study_line(console) as (line, report):
+
+            def ended(tally: Tally, label: str) -> None:
+                nonlocal last_s
+                line.tally = tally
+                line.steps.pop(label, None)
+                last_s = printed(console, line, last_s)
+
+            engine = locally(jobs, overwrite=overwrite)
+            tally = run_study(plan, cache, engine, report, ended, overwrite=overwrite)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; the same command again goes on from here")
+        raise typer.Exit(INTERRUPTED) from None
+    console.print(f"{tally.kept + tally.finished} of {tally.total} runs are in {plan.out}", highlight=False)
+    if tally.failed:
+        label, message = next(iter(tally.failed.items()))
+        raise ResultsError(
+            f"{len(tally.failed)} of {tally.total} runs failed, first {label}: {message} Mend the cause and give the "
+            "same command again; what is finished stays."
+        )
+    console.print(f"compare them: {_comparison(plan.study, plan.out)}", highlight=False, soft_wrap=True)
+
+
+def _show(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool) -> None:
+    from iovsim.cli.study_tables import print_plan
+    from iovsim.progress import shown
+    from iovsim.studies.estimate import estimate
+    from iovsim.studies.run import unfinished
+
+    left = list(plan.runs) if overwrite else unfinished(plan.runs)
+    with shown(console) as report:
+        guess = estimate(plan.runs, cache, lambda step, done: report("estimate", step, done))
+    print_plan(console, plan, len(left), guess, min(jobs, max(len(left), 1)))
+
+
+def _comparison(study: StudyFile, out: Path) -> str:
+    """The command that compares the runs."""
+    baseline = f" --baseline {study.baseline}" if study.baseline else ""
+    targets = "".join(f" --target {task}={accuracy:g}" for task, accuracy in study.targets.items())
+    return f"iovsim compare {out}{baseline}{targets}"
