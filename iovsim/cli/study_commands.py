@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,12 @@ from iovsim.errors import ResultsError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 
-FAILED = 2
-"""Exit code where some runs ended with an error."""
+
+class EngineName(StrEnum):
+    """Where runs are done."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class RunByDefault(TyperGroup):
@@ -53,11 +58,22 @@ def register(app: typer.Typer) -> None:
 def run(
     study: StudyArgument,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the study (default: studies/<name of the study>).")
+        Path | None, typer.Option("--out", "-o", help="Folder of the study (default: runs/<name of the study>).")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one thread each.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, and for how long.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that OUT already holds.")] = False,
+    engine: Annotated[
+        EngineName, typer.Option("--engine", help="local: processes of this computer; ray: tasks of a Ray cluster.")
+    ] = EngineName.LOCAL,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Of the Ray cluster (default: $RAY_ADDRESS, else one made here).")
+    ] = None,
+    cpus: Annotated[float, typer.Option("--cpus", min=0.0, help="Processors that Ray keeps for a run.")] = 1.0,
+    gpus: Annotated[float, typer.Option("--gpus", min=0.0, help="GPUs, or the part of one, likewise.")] = 0.0,
+    memory: Annotated[
+        float | None, typer.Option("--memory", metavar="GIB", help="Memory that Ray keeps for a run.")
+    ] = None,
     store: StoreOption = None,
     no_store: NoStoreOption = False,
     store_limit: LimitOption = LIMIT_GIB,
@@ -67,7 +83,7 @@ def run(
     file = load_study(study)
     folder = usable_cache(cache)
     kept = chosen_store(store, no_store, store_limit, folder)
-    place = out or Path("studies") / file.name
+    place = out or Path("runs") / file.name
 
     from iovsim.studies.plan import plan_of  # late: torch takes seconds, a misspelt name must not
 
@@ -76,7 +92,10 @@ def run(
     if dry_run:
         _show(plan, folder, jobs, console, overwrite=overwrite)
         return
-    _run(plan, folder, jobs, console, overwrite=overwrite)
+    if engine is EngineName.RAY:
+        run_and_tell(plan, folder, _on_ray(address, cpus, gpus, memory), console, overwrite=overwrite)
+    else:
+        run_and_tell(plan, folder, _locally(jobs, overwrite=overwrite), console, overwrite=overwrite)
 
 
 def status(
@@ -90,10 +109,18 @@ def status(
     print_status(Console(), study_status(folder), every=every)
 
 
-def _run(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool) -> None:
+def resume_study(folder: Path, cache: Path, store: Any, jobs: int) -> None:
+    """Goes on with the study that `folder` was made for, as its `study.json` has it."""
+    from iovsim.studies.folder import planned_again
+
+    run_and_tell(planned_again(folder, store), cache, _locally(jobs, overwrite=False), Console(), overwrite=False)
+
+
+def run_and_tell(plan: Any, cache: Path, engine: Any, console: Console, *, overwrite: bool) -> None:
+    """Runs what is not finished, showing how far it is. Raises `ResultsError` at the end where some runs failed."""
     from iovsim.cli.study_progress import printed, study_line
     from iovsim.experiment.worker import INTERRUPTED
-    from iovsim.studies.run import Tally, locally, run_study
+    from iovsim.studies.run import Tally, run_study
 
     last_s = -math.inf
     try:
@@ -105,7 +132,6 @@ def _run(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool
                 line.steps.pop(label, None)
                 last_s = printed(console, line, last_s)
 
-            engine = locally(jobs, overwrite=overwrite)
             tally = run_study(plan, cache, engine, report, ended, overwrite=overwrite)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; the same command again goes on from here")
@@ -118,6 +144,21 @@ def _run(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool
             "same command again; what is finished stays."
         )
     console.print(f"compare them: {_comparison(plan.study, plan.out)}", highlight=False, soft_wrap=True)
+
+
+def _locally(jobs: int, *, overwrite: bool) -> Any:
+    from iovsim.studies.run import locally
+
+    return locally(jobs, overwrite=overwrite)
+
+
+def _on_ray(address: str | None, cpus: float, gpus: float, memory_gib: float | None) -> Any:
+    """Raises `ScenarioError` where Ray is not installed."""
+    from iovsim.studies.on_ray import each_on_ray  # first: it says what to do where Ray is not installed
+    from iovsim.studies.ray_cluster import Demands
+
+    demands = Demands(cpus, gpus, None if memory_gib is None else int(memory_gib * 2**30))
+    return lambda specs, cache, report: each_on_ray(specs, cache, report, address=address, demands=demands)
 
 
 def _show(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: bool) -> None:

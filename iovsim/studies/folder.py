@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iovsim.config import study_from
 from iovsim.errors import ResultsError
 from iovsim.files import explained, write_whole
+from iovsim.learning.store.folder import StoreSpec
 from iovsim.locks import let_go, taken
 from iovsim.results.manifest import NAME as MANIFEST
-from iovsim.studies.plan import Plan
+from iovsim.studies.plan import Plan, plan_of
 
 NAME = "study.json"
 FORMAT = 1
@@ -103,6 +105,16 @@ def read_study(folder: Path) -> StudyRecord:
         raise ResultsError(f"{path}: cannot read: {error.strerror}; check the path and its permissions.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{path}: damaged ({error!r}); give the study's command again to write it anew.") from error
+
+
+def planned_again(folder: Path, store: StoreSpec | None) -> Plan:
+    """The plan that the folder of a study was made for, from what it keeps of the study file.
+
+    Scenario and policies are read from where they were; that they are as they were is for `unfinished` to see. Raises
+    `ResultsError` where `folder` is not that of a study, `ScenarioError` for a file that is gone.
+    """
+    record = read_study(folder)
+    return plan_of(study_from(dict(record.study), Path(record.source)), folder, store)
 
 
 def _check(plan: Plan) -> None:
