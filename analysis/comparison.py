@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from iovsim.results import Comparison, Run
 from iovsim.results.comparison import Row
 from iovsim.results.intervals import Interval
+from iovsim.results.notes import TESTS
+from iovsim.results.significance import LEVEL
 
 from .style import BLACK, TWO_COLUMNS_IN, Look, energy_scale, looks, new_figure, styled, tasks
 
@@ -49,7 +51,8 @@ def differences(result: Comparison, runs: Sequence[Run]) -> Figure:
     """One panel a metric (and task), one line a policy: mean paired difference to the baseline with 95 % interval."""
     note = f"Policy minus {result.baseline}, paired by seed. "
     note += (
-        "Marker: mean; bar: 95 % t interval, not corrected for the number of comparisons; dots: seeds."
+        "Marker: mean; bar: 95 % t interval, not corrected for the number of comparisons; dots: seeds. Filled: "
+        f"significant ({TESTS[result.test]}, p ≤ {LEVEL:g} after Holm's correction for the policies of a panel)."
         if len(result.seeds) > 1
         else "One seed: no interval can be given."
     )
@@ -97,7 +100,8 @@ def _fill(
     for y, row in enumerate(known):
         if differences:
             seeds = [value - base[seed] for seed, value in row.by_seed.items() if seed in base]
-            _draw(axes, y, row.difference, seeds, factor, every[row.policy])
+            filled = row.contrast is not None and row.contrast.significant(result.test)
+            _draw(axes, y, row.difference, seeds, factor, every[row.policy], filled)
         else:
             _draw(axes, y, row.value, list(row.by_seed.values()), factor, every[row.policy])
     if differences:
@@ -113,13 +117,29 @@ def _scale(rows: Sequence[Row], metric: str) -> tuple[float, str]:
     return 1.0, _UNITS.get(metric, "share" if unit == "1" else unit)
 
 
-def _draw(axes: Axes, y: int, found: Interval | None, seeds: Sequence[float], factor: float, look: Look) -> None:
+def _draw(
+    axes: Axes,
+    y: int,
+    found: Interval | None,
+    seeds: Sequence[float],
+    factor: float,
+    look: Look,
+    filled: bool = True,
+) -> None:
     if found is None:
         axes.text(0.5, y, "no value", transform=axes.get_yaxis_transform(), ha="center", va="center", color="0.4")
         return
     half = None if found.half is None else found.half * factor
     axes.errorbar(
-        found.mean * factor, y, xerr=half, color=look.color, marker=look.marker, markersize=5, capsize=3, linewidth=1.2
+        found.mean * factor,
+        y,
+        xerr=half,
+        color=look.color,
+        marker=look.marker,
+        markersize=5,
+        markerfacecolor=look.color if filled else "white",
+        capsize=3,
+        linewidth=1.2,
     )
     if len(seeds) > 1:
         axes.plot(

@@ -12,7 +12,7 @@ from iovsim.files import explained
 from iovsim.results import Asked, Comparison, Run, Target, compare
 from iovsim.results.variants import folder_name, variants
 
-from . import comparison, connectivity, data, energy, jobs, learning, maps, quality
+from . import comparison, connectivity, data, energy, jobs, learning, maps, pareto, quality, targets
 from .style import save, tasks
 
 OF_A_WORLD: dict[str, Callable[[Run], Figure]] = {
@@ -41,7 +41,7 @@ OF_TASKS: dict[str, Callable[[Sequence[Run], str], Figure]] = {
 }
 
 
-def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None, targets: Sequence[Target] = ()) -> list[Path]:
+def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None, wished: Sequence[Target] = ()) -> list[Path]:
     """Draws into `out` (made if need be), each figure as PNG, PDF and SVG, and returns the files.
 
     Runs of different worlds (see `iovsim.results.variants`) are drawn into folders of their own, named by what differs.
@@ -49,20 +49,20 @@ def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None, target
     The world's figures come from the first run, and so do those of the tasks' data. Each policy's first run adds its
     energy figures (with the policy's name where there are several); several runs add the comparison of their policies.
     Raises `ResultsError` where the runs cannot be compared (see `iovsim.results.compare`), read, or where `out` cannot
-    be written.
+    be written. `wished` are accuracies whose reaching is drawn.
     """
     if not runs:
         raise ResultsError("figures: no runs given; name at least one run folder.")
     groups = variants(runs)
     if len(groups) > 1:
-        return [path for v, mine in groups for path in draw_all(mine, out / folder_name(v), baseline, targets)]
-    result = compare(runs, baseline, asked=Asked(targets=tuple(targets))) if len(runs) > 1 else None
+        return [path for v, mine in groups for path in draw_all(mine, out / folder_name(v), baseline, wished)]
+    result = compare(runs, baseline, asked=Asked(targets=tuple(wished))) if len(runs) > 1 else None
     with explained(out, "create the folder"):
         out.mkdir(parents=True, exist_ok=True)
-    return [path for name, figure in _figures(runs, result) for path in save(figure, out, name)]
+    return [path for name, figure in _figures(runs, result, wished) for path in save(figure, out, name)]
 
 
-def _figures(runs: Sequence[Run], result: Comparison | None) -> Iterator[tuple[str, Figure]]:
+def _figures(runs: Sequence[Run], result: Comparison | None, wished: Sequence[Target]) -> Iterator[tuple[str, Figure]]:
     """Every figure under its name, drawn when its turn comes."""
     for name, draw_world in OF_A_WORLD.items():
         yield name, draw_world(runs[0])
@@ -80,3 +80,7 @@ def _figures(runs: Sequence[Run], result: Comparison | None) -> Iterator[tuple[s
         yield "comparison", comparison.values(result, runs)
         if len(result.policies) > 1:
             yield "differences", comparison.differences(result, runs)
+        if result.standings:
+            yield "pareto", pareto.front(result, runs)
+    if wished:
+        yield "targets", targets.reached(runs, wished)

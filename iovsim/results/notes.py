@@ -80,4 +80,7 @@ def target_note(metric: Metric, task: str, reaches: Mapping[str, Reach]) -> str:
         else f"values are cut off at {short(limit)} {metric.unit}, the least at which a run ended that did not reach "
         "it, so that means are restricted means"
     )
-    return f"{task}, {metric.name}: {cut}; in brackets how many runs reached it, and the median by Kaplan and Meier."
+    return (
+        f"{task}, {metric.name}: {cut}; in brackets how many runs reached it, and the median by Kaplan and Meier, "
+        "which supposes that a run that ended without would have gone on like the others."
+    )

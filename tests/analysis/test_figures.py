@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from iovsim.analysis import comparison, connectivity, energy, maps, style
+from iovsim.analysis import comparison, connectivity, energy, maps, pareto, style, targets
 from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, OF_TASKS, draw_all
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -18,10 +19,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from iovsim.errors import ResultsError
-from iovsim.results import METRICS, TABLES, Run, compare
+from iovsim.results import METRICS, TABLES, Asked, Run, Target, compare
 
 MakeRun = Callable[..., Run]
 POLICIES = ["random", "energy-aware"]
+WISHED = (Target("signs", 0.55), Target("lights", 0.99))
 TASKS = ["incidents", "lights", "signs"]
 UNIT = re.compile(r"\((s|min|h|m|J|kJ|MJ|count|share)\)$|^Δ? ?(share|count|J|kJ|MJ|s) \([←→] better\)$")
 PURE = re.compile(
@@ -37,6 +39,8 @@ def every_figure(runs: Sequence[Run]) -> dict[str, Figure]:
     figures["energy_by_policy"] = energy.by_policy(runs)
     figures["comparison"] = comparison.values(result, runs)
     figures["differences"] = comparison.differences(result, runs)
+    figures["pareto"] = pareto.front(result, runs)
+    figures["targets"] = targets.reached(runs, WISHED)
     return figures
 
 
@@ -160,6 +164,51 @@ def test_comparison_shows_every_metric_policy_interval_and_seed(figures: dict[st
         assert len([c for c in axes.containers if isinstance(c, ErrorbarContainer)]) == 1
 
 
+def test_the_front_is_filled_and_has_bars_on_both_axes_and_shares(figures: dict[str, Figure], runs: list[Run]) -> None:
+    """Energy and latency are nearly equal, so that the less accurate policy may well be on the front, or not."""
+    result = compare(runs)
+    panels = figures["pareto"].axes
+    assert [axes.get_title() for axes in panels[::3]] == [*TASKS, "mean over tasks"]
+    for axes in (panels[0], panels[1], panels[9], panels[10]):
+        bars = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert [(c.has_xerr, c.has_yerr) for c in bars] == [(True, True)] * 2
+    for task, axes in zip([*TASKS, ""], panels[::3], strict=True):
+        dominated = [bool(s.dominated_by) for s in result.standings if s.task == task]
+        faces = [c.lines[0].get_markerfacecolor() for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert [face == "white" for face in faces] == dominated
+    assert {t.get_text() for t in panels[2].texts} == {"too few seeds"}
+    mean_kj = np.mean([run.table("energy").query("task == 'signs'")["energy_j"].sum() for run in runs[:3]]) / 1e3
+    [first, _] = [c.lines[0] for c in panels[6].containers if isinstance(c, ErrorbarContainer)]
+    assert np.asarray(first.get_xdata()) == pytest.approx([mean_kj])
+
+
+def test_curves_of_targets_end_with_the_share_that_reached_them(figures: dict[str, Figure], runs: list[Run]) -> None:
+    result = compare(runs, asked=Asked(targets=WISHED))
+    over_time, _, never, _ = figures["targets"].axes
+    shares = {
+        row.policy: row.reach.reached / row.reach.runs
+        for row in result.rows
+        if row.reach is not None and row.metric.name == "time_to_accuracy_0.55"
+    }
+    assert len(set(shares.values())) == 2
+    named = {str(line.get_label()): np.asarray(line.get_ydata()) for line in over_time.lines}
+    assert {policy: float(named[policy][-1]) for policy in shares} == pytest.approx(shares)
+    assert all(np.asarray(line.get_ydata()).max(initial=0.0) == 0 for line in never.lines)
+    assert "runs that ended without it" in caption(figures["targets"])
+
+
+def test_runs_of_different_worlds_are_drawn_apart(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iovsim.analysis.figures.save", lambda figure, folder, name: [folder / name])
+    for everything in ("OF_A_WORLD", "OF_A_RUN", "OF_POLICIES", "OF_TASKS"):
+        monkeypatch.setattr(f"iovsim.analysis.figures.{everything}", {})
+    pair = [make_run(policy, 1, empty=True) for policy in POLICIES]
+    changed = [replace(run, manifest=replace(run.manifest, scenario={"name": "toy-city", "x": 2.5})) for run in pair]
+    folders = {path.parent.name for path in draw_all([*pair, *changed], tmp_path)}
+    assert folders == {"x=None", "x=2.5"}
+
+
 def test_one_seed_shows_no_interval_and_says_so(runs: list[Run]) -> None:
     pair = [runs[0], runs[3]]
     figure = comparison.values(compare(pair), pair)
@@ -240,7 +289,9 @@ def test_draw_all_draws_what_the_runs_allow(
     pair = [runs[0], runs[3]]
     energies = {f"{name}_{run.manifest.policy.name}" for name in OF_A_RUN for run in pair}
     drawn = {p.name for p in draw_all(pair, tmp_path, baseline="energy-aware")}
-    assert drawn == always | several | energies | {"differences"}
+    assert drawn == always | several | energies | {"differences", "pareto"}
+    drawn = {p.name for p in draw_all(pair, tmp_path, wished=WISHED)}
+    assert drawn == always | several | energies | {"differences", "pareto", "targets"}
     assert {p.name for p in draw_all([make_run("random", 1, empty=True)], tmp_path)} == always | set(OF_A_RUN)
 
 

@@ -85,7 +85,7 @@ def test_workers_give_the_same_rows_and_a_figure_shows_them(
     one, two = (train_all(specs, session_cache, lambda *_: None, jobs=jobs) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one, two)
     written = write_centralised(two, tmp_path / "out")
-    assert [path.name for path in written] == ["centralised.csv", "rank.png", "rank.pdf"]
+    assert [path.name for path in written] == ["centralised.csv", "rank.png", "rank.pdf", "rank.svg"]
     back = pd.read_csv(written[0])
     assert back["accuracy"].tolist() == two["accuracy"].tolist()
     assert len(back) == 2 * len(specs)
