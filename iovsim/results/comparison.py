@@ -57,7 +57,7 @@ class Family:
     """The best policy, where it is significantly better than the second best, corrected for all pairs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """The result: rows by task (the whole run, "", last), metric and policy; families in the same order."""
 
@@ -95,6 +95,9 @@ class Comparison:
     def to_latex(self) -> str:
         """Tables for a paper; see `latex.to_latex`."""
         return to_latex([self])
+
+    def __repr__(self) -> str:
+        return f"<Comparison {self.title}: {', '.join(self.policies)}>"
 
     def _repr_html_(self) -> str:
         return to_html(self)
