@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.bench import demo, engine, frameworks, memory, mobility, training
+from iovsim.bench import demo, engine, frameworks, memory, mobility, study, training
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -22,6 +22,7 @@ def main() -> None:
         "training": training,
         "federation": frameworks,
         "demo": demo,
+        "study": study,
     }
     asked = sys.argv[1:] or list(parts)
     for name in asked:

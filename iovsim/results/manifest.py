@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -42,13 +43,15 @@ def now() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the packages on which a run's numbers depend; "absent" where one is not installed."""
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONED:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "absent"
-    return versions
+    return {"python": platform.python_version()} | {package: _version(package) for package in _VERSIONED}
+
+
+@cache  # looking through the installed packages takes longer than all the rest of a manifest
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
 
 
 class RunStatus(StrEnum):
