@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCH := .venv-bench
 
-.PHONY: install demo test check bench quality wheel clean help
+.PHONY: install demo test check bench soak quality wheel clean help
 
 install: .venv/installed ## make .venv with everything that is needed
 
@@ -34,6 +34,9 @@ $(BENCH)/installed: pyproject.toml constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-bench.txt --editable '.[bench]'
 	@touch $@
+
+soak: install ## kill runs at 30 moments each, give the command again, and compare bit for bit
+	$(BIN)/python -m iovsim.bench.soak --moments 30
 
 quality: install ## what the built-in model is worth; PHOTOGRAPHS=folder adds gtsrb32.npz and trafficlight32.npz
 	$(BIN)/python -m iovsim.bench.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))

@@ -12,6 +12,7 @@ from iovsim.experiment.run import RunSpec, states_of
 from iovsim.learning.store.folder import StoreSpec
 from iovsim.results import Manifest, RunStatus, Stage, read_manifest
 from iovsim.results.manifest import NAME
+from iovsim.results.specification import named
 
 
 def unfinished_runs(folders: Iterable[Path]) -> list[RunSpec]:
@@ -39,8 +40,8 @@ def unfinished_runs(folders: Iterable[Path]) -> list[RunSpec]:
     for spec, state in zip(specs, states, strict=True):
         if state.stage is Stage.OTHER:
             raise ResultsError(
-                f"{spec.out}: cannot go on as it was begun, since the folder now {state.reason}; undo that, or run it "
-                "anew with 'iovsim run ... --overwrite'."
+                f"{spec.out}: cannot go on as it was begun: {named(state.differing) or state.reason}; undo that, or "
+                "run it anew with 'iovsim run ... --overwrite'."
             )
     return specs
 

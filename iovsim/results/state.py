@@ -36,6 +36,7 @@ class RunState:
     stage: Stage
     reason: str = ""
     is_run: bool = True  # what is there may be replaced by a run; false: it is somebody else's
+    differing: tuple[str, ...] = ()  # what another run specifies otherwise
 
 
 def state_in(folder: Path, asked: Manifest) -> RunState:
@@ -67,9 +68,10 @@ def state_in(folder: Path, asked: Manifest) -> RunState:
 
 
 def _compared(folder: Path, found: Manifest, asked: Manifest) -> RunState:
-    differing = differences(found, asked)
+    differing = tuple(differences(found, asked))
     if differing:
-        return RunState(Stage.OTHER, f"holds another run (status: {found.status}): {named(differing)}")
+        reason = f"holds another run (status: {found.status}): {named(differing)}"
+        return RunState(Stage.OTHER, reason, differing=differing)
     if asked.world_hash and found.world_hash != asked.world_hash:
         return RunState(Stage.OTHER, _other_world(found, asked))
     if found.status is not RunStatus.COMPLETE:

@@ -104,7 +104,9 @@ def test_another_run_is_told_by_its_keys(
     change: Callable[[Manifest], dict[str, Any]], told: str, complete: Path, asked: Manifest
 ) -> None:
     other = replace(asked, **change(asked))
-    assert state_in(complete, other) == RunState(Stage.OTHER, f"holds another run (status: complete): {told}")
+    state = state_in(complete, other)
+    assert (state.stage, state.is_run, state.differing) == (Stage.OTHER, True, (told,))
+    assert state.reason == f"holds another run (status: complete): {told}"
     with pytest.raises(ResultsError, match=r"holds another run .*; choose another path or overwrite it"):
         RunFolder.create(complete, other)
     assert read_manifest(complete).status is RunStatus.COMPLETE
