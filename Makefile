@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCH := .venv-bench
 
-.PHONY: install demo test check bench soak quality wheel clean help
+.PHONY: install demo test check bench soak quality notebook wheel clean help
 
 install: .venv/installed ## make .venv with everything that is needed
 
@@ -40,6 +40,9 @@ soak: install ## kill runs at 30 moments each, give the command again, and compa
 
 quality: install ## what the built-in model is worth; PHOTOGRAPHS=folder adds gtsrb32.npz and trafficlight32.npz
 	$(BIN)/python -m iovsim.bench.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
+
+notebook: install ## run analysis/example.ipynb anew, and keep what its cells show
+	$(BIN)/jupyter-execute --NotebookClient.record_timing=False --inplace analysis/example.ipynb
 
 wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
