@@ -35,7 +35,7 @@ def print_comparison(console: Console, result: Comparison, details: bool = False
                 table.add_row(f"  {escape(metric.heading)}", *cells)
         console.print(table)
     _print_notes(console, [*result.notes, "Bold: significant."])
-    if details:
+    if details and len(result.seeds) > 1:
         _print_contrasts(console, result)
     if len(result.policies) > 1 and result.standings:
         _print_front(console, result)

@@ -131,7 +131,7 @@ def _contrasts(result: Comparison, place: int) -> Iterator[list[str]]:
     for task, metric_rows in result.sections():
         names = [metric.name for metric, _ in metric_rows]
         found = [f for f in result.families if f.task == task and f.metric.name in names and f.contrasts]
-        if not found:
+        if not found or len(result.seeds) == 1:
             continue
         heads = ["metric", *map(escaped, CONTRAST_HEADS)]
         lines = [

@@ -54,7 +54,7 @@ def _contrasts(result: Comparison) -> Iterator[str]:
         for family in result.families
         for found in family.contrasts
     ]
-    if lines:
+    if lines and len(result.seeds) > 1:
         yield from ("", "### Paired differences", "")
         yield from _table(["metric", *CONTRAST_HEADS], lines)
         yield from ("", *(f"- {note}" for note in result.small_print))

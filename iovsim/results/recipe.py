@@ -68,7 +68,7 @@ def _commands(manifests: Sequence[Manifest], builtin: Builtin, files: dict[str, 
 def _world(manifest: Manifest, builtin: Builtin, files: dict[str, str]) -> list[str]:
     """The scenario's name, and where its data are if they are elsewhere; or a file of it."""
     known = builtin.scenarios.get(manifest.world)
-    if known is not None and _without_data(known) == _without_data(manifest.scenario):
+    if known is not None and _bare(known) == _bare(manifest.scenario):
         pairs = zip(known["tasks"], manifest.scenario["tasks"], strict=True)
         moved = [task for before, task in pairs if before["data"] != task["data"]]
         options = [word for task in moved for word in ("--data", f"{task['name']}={task['data']['path']}")]
@@ -91,12 +91,12 @@ def _file(name: str, content: Mapping[str, Any], files: dict[str, str]) -> str:
     return f"{FOLDER}/{file}"
 
 
-def _without_data(scenario: Mapping[str, Any]) -> dict[str, Any]:
-    """The scenario without the paths of its tasks' data, which `--data` gives."""
+def _bare(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """The scenario without its title, and without the paths of its tasks' data, which `--data` gives."""
     tasks = [
         {**task, "data": {k: v for k, v in task["data"].items() if k != "path"}} for task in scenario.get("tasks", ())
     ]
-    return {**scenario, "tasks": tasks}
+    return {**scenario, "title": "", "tasks": tasks}
 
 
 def _anchored(value: Any, manifest: Manifest, key: str = "") -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ SAMPLES: dict[ColumnType, object] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manifest() -> Manifest:
     return Manifest(
         world="grid",
@@ -33,7 +32,7 @@ def manifest() -> Manifest:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row_of() -> dict[str, dict[str, object]]:
     """By table: a row that fits."""
     return {
@@ -42,8 +41,8 @@ def row_of() -> dict[str, dict[str, object]]:
     }
 
 
-@pytest.fixture
-def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> Callable[..., Run]:
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, row_of: Rows) -> Callable[..., Run]:
     """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries.
 
     `curve` gives the times and accuracies of other evaluations, `spent` more ledger entries of "signs".
@@ -61,7 +60,7 @@ def make_run(tmp_path: Path, manifest: Manifest, row_of: Rows) -> Callable[..., 
         base = replace(
             manifest, seed=seed, world_hash=f"{seed:064x}", policy=PolicyRecord(policy_name, "greedy", "none", {})
         )
-        path = tmp_path / f"{policy_name}-{seed}-{len(list(tmp_path.iterdir()))}"
+        path = tmp_path_factory.mktemp("runs") / f"{policy_name}-{seed}"
         with RunFolder.create(path, replace(base, **changed)) as folder:
             add = folder.recorder.add
             evaluated = row_of["evaluations"] | {"task": "signs"}
