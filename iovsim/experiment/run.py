@@ -18,8 +18,10 @@ from iovsim.experiment.method import build_method
 from iovsim.experiment.tasks import check_tuning
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
 from iovsim.learning.adapter_files import save_adapter
+from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.store.folder import StoreSpec
+from iovsim.learning.store.keys import way_of
 from iovsim.learning.store.trainer import stored_trainer
 from iovsim.learning.trainers import build_trainer, check_trainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, RunState, Stage, StoreRecord
@@ -60,7 +62,8 @@ def make_ready(scenario: Scenario, seed: int, training: TrainerSpec, cache: Path
     check_trainer(training)
     built = build_world(scenario, seed, cache, progress)
     tasks = {t.task: learning_task(built, t) for t in built.world.tasks}
-    return Ready(built, scenario_inputs(scenario), tasks, build_trainer(tasks, training))
+    place = StatesPlace(cache / "states", way_of(training, _code()))
+    return Ready(built, scenario_inputs(scenario), tasks, build_trainer(tasks, training, place))
 
 
 def state_of(spec: RunSpec) -> RunState:
@@ -103,8 +106,7 @@ def run_one(
     with RunFolder.create(spec.out, manifest_of(spec, ready.inputs, built), overwrite) as folder:
         stored = None
         if spec.store is not None:
-            code = package_sha256("", "domain", "learning")
-            stored = stored_trainer(ready.trainer, ready.tasks, spec.training, spec.store, code)
+            stored = stored_trainer(ready.trainer, ready.tasks, spec.training, spec.store, _code())
         record_world(built, folder.recorder)
         rules = {t.task: t.lora for t in built.world.tasks}
 
@@ -116,6 +118,11 @@ def run_one(
         if stored is not None:
             folder.manifest = replace(folder.manifest, store=StoreRecord(stored.counts, stored.problem))
     return spec.out
+
+
+def _code() -> str:
+    """The digest of all sources that have a part in training."""
+    return package_sha256("", "domain", "learning")
 
 
 def learning_task(built: BuiltWorld, task: Task) -> LearningTask:

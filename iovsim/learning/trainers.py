@@ -8,17 +8,21 @@ import torch
 
 from iovsim.domain import Precision, Trainer, TrainerKind, TrainerSpec
 from iovsim.errors import TrainingError
+from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 
 
-def build_trainer(tasks: Mapping[str, LearningTask], spec: TrainerSpec) -> Trainer:
-    """Raises `TrainingError` like `check_trainer`, and where a task's data do not suit it."""
+def build_trainer(tasks: Mapping[str, LearningTask], spec: TrainerSpec, place: StatesPlace | None = None) -> Trainer:
+    """Of `spec`'s kind; `place` is where the batched one may keep frozen states for other processes.
+
+    Raises `TrainingError` like `check_trainer`, and where a task's data do not suit it.
+    """
     check_trainer(spec)
     if spec.kind is TrainerKind.PEFT:
         return PeftTrainer(tasks)
-    return BatchedTrainer(tasks, precision=spec.precision, device=spec.device)
+    return BatchedTrainer(tasks, precision=spec.precision, device=spec.device, place=place)
 
 
 def check_trainer(spec: TrainerSpec) -> None:

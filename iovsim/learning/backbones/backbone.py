@@ -46,6 +46,10 @@ class Inputs(Protocol):
         """What the trunk takes for the samples at `rows`."""
         ...
 
+    def digest(self) -> str:
+        """Of all that `batch` gives."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backbone:

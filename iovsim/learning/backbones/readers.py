@@ -14,6 +14,7 @@ from iovsim.domain import IntArray
 from iovsim.errors import TrainingError
 from iovsim.learning.backbones.backbone import Inputs
 from iovsim.learning.data.samples import Pictures, Texts
+from iovsim.learning.digest import digest_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,10 @@ class PictureInputs:
         if pixels.shape[2:] != (side, side):
             pixels = functional.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
         return ((pixels - self.reader.mean) / self.reader.spread,)
+
+    def digest(self) -> str:
+        reader = self.reader
+        return digest_of(self.pictures, reader.side, reader.mean.numpy(), reader.spread.numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +74,9 @@ class TokenInputs:
         if self.segments is not None:
             parts.append(self.segments[rows, :longest])
         return tuple(torch.from_numpy(part) for part in parts)
+
+    def digest(self) -> str:
+        return digest_of(self.tokens, self.segments, self.lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Samples become the states below the cut, worked out once for the experiment and kept, in memory or on disk.
+"""Samples become the states below the cut, worked out once and kept, in memory, on disk, or in files that runs share.
 
 Samples are worked out in groups that only the data decide, so states do not depend on who asked first.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from iovsim.domain import IntArray
 from iovsim.learning.backbones.backbone import Inputs
+from iovsim.learning.batched.state_files import Shape, StateFile, made, opened
 
 GROUP = 64
 """Samples that are worked out together, of like length."""
@@ -25,10 +27,19 @@ IN_MEMORY_BYTES = 2 * 1024**3
 class Kept:
     """States of a set of samples: (n, t, width) or, where they are features, (n, width)."""
 
-    def __init__(self, inputs: Inputs, below: Callable[..., Tensor], in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        below: Callable[..., Tensor],
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`, which must be of these inputs and this trunk alone, outlives the process."""
         self._inputs = inputs
         self._below = below
         self._in_memory_bytes = in_memory_bytes
+        self._folder = folder
+        self._file: StateFile | None = None
         order = np.argsort(inputs.lengths, kind="stable")
         self._groups = [order[k : k + GROUP] for k in range(0, len(order), GROUP)]
         self._group_of = np.empty(len(order), dtype=np.int64)
@@ -43,7 +54,7 @@ class Kept:
         """Of the samples at `rows`; shorter ones are filled up with zeros, as the inputs' masks expect."""
         for number in np.unique(self._group_of[rows]):
             if not self._done[number]:
-                self._fill(self._groups[number])
+                self._fill(int(number))
                 self._done[number] = True
         if self._rows is None:
             raise ValueError("no rows are asked for")
@@ -65,26 +76,56 @@ class Kept:
         """Whether all samples are equally long."""
         return self._alike
 
-    def _fill(self, group: IntArray) -> None:
+    def _fill(self, number: int) -> None:
+        group = self._groups[number]
+        if self._rows is None and self._folder is not None:
+            self._take_up(opened(self._folder))
+        if self._file is not None and self._file.holds(number, self._of(group)):
+            return
         with torch.no_grad():
             states = self._below(*self._inputs.batch(group)).to("cpu")
         if self._rows is None:
             self._rows = self._allocate(states, group)
         if self._starts is None:
             self._rows[torch.from_numpy(group)] = states
-            return
-        for place, sample in enumerate(group):
-            start, end = self._starts[sample : sample + 2]
-            self._rows[start:end] = states[place, : end - start]
+        else:
+            for place, sample in enumerate(group):
+                start, end = self._starts[sample : sample + 2]
+                self._rows[start:end] = states[place, : end - start]
+        if self._file is not None:
+            self._file.keep(number, self._of(group))
+
+    def _of(self, group: IntArray) -> Tensor:
+        """All rows of a group's samples."""
+        if self._rows is None:
+            raise ValueError("no rows are there yet")
+        if self._starts is None:
+            return self._rows.index_select(0, torch.from_numpy(group))
+        return torch.cat([self._rows[self._starts[sample] : self._starts[sample + 1]] for sample in group])
 
     def _allocate(self, states: Tensor, group: IntArray) -> Tensor:
         """Room for all samples. Tokens beside those counted in `lengths` (a class token) are the same for all."""
-        count, width = len(self._inputs.lengths), states.shape[-1]
-        if states.dim() == 2:
-            return self._empty(count, width, states.dtype)
-        beside = states.shape[1] - int(self._inputs.lengths[group].max())
-        self._starts = np.concatenate(([0], np.cumsum(self._inputs.lengths + beside)))
-        return self._empty(int(self._starts[-1]), width, states.dtype)
+        beside = None if states.dim() == 2 else states.shape[1] - int(self._inputs.lengths[group].max())
+        self._starts = self._starts_with(beside)
+        rows, width = self._counted(), states.shape[-1]
+        if self._folder is not None:
+            self._file = made(self._folder, Shape(rows, width, len(self._groups), beside, states.dtype))
+        return self._empty(rows, width, states.dtype) if self._file is None else self._file.rows
+
+    def _take_up(self, file: StateFile | None) -> None:
+        """Goes on with a file that is there, if it is as one of these samples would be."""
+        if file is None:
+            return
+        self._starts = self._starts_with(file.shape.beside)
+        if (file.shape.rows, file.shape.groups) == (self._counted(), len(self._groups)):
+            self._file, self._rows = file, file.rows
+
+    def _starts_with(self, beside: int | None) -> IntArray | None:
+        """Where each sample's tokens begin; None for features, which have one row each."""
+        return None if beside is None else np.concatenate(([0], np.cumsum(self._inputs.lengths + beside)))
+
+    def _counted(self) -> int:
+        return len(self._inputs.lengths) if self._starts is None else int(self._starts[-1])
 
     def _empty(self, rows: int, width: int, dtype: torch.dtype) -> Tensor:
         size = rows * width * dtype.itemsize

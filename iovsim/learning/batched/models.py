@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
 from iovsim.learning.batched.cut import Cut, can_be_cut, cast, cut_of, joined, own_modules, remove_below, states_below
 from iovsim.learning.batched.kept import Kept
 from iovsim.learning.batched.model import Upper
+from iovsim.learning.batched.state_files import StatesPlace
+from iovsim.learning.digest import digest_of
 from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 
@@ -63,9 +66,11 @@ class Source:
 class Models:
     """The trunks of all tasks at one precision on one device, each built when it is first needed."""
 
-    def __init__(self, precision: Precision, device: torch.device) -> None:
+    def __init__(self, precision: Precision, device: torch.device, place: StatesPlace | None = None) -> None:
+        """Without a place kept states end with the process."""
         self.precision = precision
         self.device = device
+        self._place = place
         self._uppers: dict[tuple[Any, ...], Upper] = {}
         self._cuts: dict[tuple[Any, ...], Cut | None] = {}
         self._kept: dict[tuple[Any, ...], Kept] = {}
@@ -112,7 +117,7 @@ class Models:
         key = (id(backbone), id(inputs), cut)
         if key not in self._kept:
             self._held += [backbone, inputs]
-            self._kept[key] = Kept(inputs, self._below(backbone.trunk, cut))
+            self._kept[key] = Kept(inputs, self._below(backbone.trunk, cut), folder=self._folder(backbone, cut, inputs))
         return Source(inputs, self._kept[key], self.device, features=features, one_token=cut.readout)
 
     def _upper(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str]) -> Upper:
@@ -128,6 +133,11 @@ class Models:
     def _keeps(self, cut: Cut | None, inputs: Inputs) -> bool:
         texts = len(inputs.batch(first_row())) > 1
         return cut is not None and (cut.nothing_above or cut.first > 0 or not texts)
+
+    def _folder(self, backbone: Backbone, cut: Cut, inputs: Inputs) -> Path | None:
+        if self._place is None:
+            return None
+        return self._place.folder / digest_of("states", self._place.way, backbone.sha256, cut, inputs.digest())
 
     def _below(self, trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
         """What is kept is worked out in single precision at least, and stored in that of the computed part."""

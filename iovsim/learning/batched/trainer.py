@@ -19,6 +19,7 @@ from iovsim.learning.batched.chunk import Kind, train_alike
 from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
 from iovsim.learning.batched.models import Models
+from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.batched.work import Work, work_of
 from iovsim.learning.evaluator import Evaluator
 from iovsim.learning.lora import PREFIX
@@ -39,12 +40,20 @@ class BatchedTrainer:
     """Implements `domain.Trainer`; a result is a function of the job, the base model and the data only."""
 
     def __init__(
-        self, tasks: Mapping[str, LearningTask], *, precision: Precision = Precision.FP32, device: str = "cpu"
+        self,
+        tasks: Mapping[str, LearningTask],
+        *,
+        precision: Precision = Precision.FP32,
+        device: str = "cpu",
+        place: StatesPlace | None = None,
     ) -> None:
-        """Raises `TrainingError` like `PeftTrainer`, which also trains what has nothing to batch (`Tuning.FULL`)."""
+        """States of samples below the lowest adapter are kept in `place`, or for as long as the trainer lives.
+
+        Raises `TrainingError` like `PeftTrainer`, which also trains what has nothing to batch (`Tuning.FULL`).
+        """
         self._reference = PeftTrainer(tasks)
         prepared = self._reference.prepared
-        self._models = Models(precision, torch.device(device))
+        self._models = Models(precision, torch.device(device), place)
         self._evaluator = Evaluator(prepared, MergedFeatures(prepared, self._models))
         self._kinds: dict[tuple[Any, ...], Kind] = {}
         self._waiting: dict[int, TrainJob] = {}

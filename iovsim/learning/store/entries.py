@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from iovsim.domain import Adapter, Evaluation, Metrics, Scaling, Tuning, Update
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 
 Facts = Mapping[str, Any]
 """What JSON can hold, floats as `float.hex` writes them: every bit comes back."""

@@ -14,8 +14,8 @@ import torch
 from iovsim.domain import Adapter, Head, IntArray, TrainerSpec, TrainJob
 from iovsim.errors import TrainingError, near_match
 from iovsim.learning.backbones.backbone import Backbone
+from iovsim.learning.digest import digest_of
 from iovsim.learning.prepared import LearningTask
-from iovsim.learning.store.digest import digest_of
 
 NAMES = frozenset({"task", "vehicle", "rsu", "round"})
 """Of a job: who it is for and when. All else changes what is trained."""

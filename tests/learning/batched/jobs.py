@@ -28,6 +28,9 @@ class InDouble:
     def batch(self, rows: IntArray) -> tuple[Tensor, ...]:
         return tuple(part.double() if part.is_floating_point() else part for part in self.inputs.batch(rows))
 
+    def digest(self) -> str:
+        return f"{self.inputs.digest()} in double"
+
 
 def in_double(backbone: Backbone) -> Backbone:
     """The backbone computing in double precision, so that `PeftTrainer` does."""

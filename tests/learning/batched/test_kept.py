@@ -25,6 +25,9 @@ class Sentences:
             states[place, : self.lengths[row]] = float(row + 1)
         return (states,)
 
+    def digest(self) -> str:
+        return "sentences"
+
 
 @pytest.mark.parametrize("in_memory_bytes", [10**9, 0], ids=["memory", "disk"])
 def test_states_are_filled_up_with_zeros_to_the_longest(in_memory_bytes: int) -> None:

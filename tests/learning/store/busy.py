@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 from iovsim.learning.store.folder import StoreFolder, StoreSpec
 
 LIMIT_BYTES = 30_000

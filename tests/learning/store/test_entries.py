@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from iovsim.domain import Adapter, Evaluation, Metrics, Scaling, Tuning, Update
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 from iovsim.learning.store.entries import EVALUATION, METRICS, UPDATE
 
 KEY, OTHER = digest_of("one"), digest_of("other")

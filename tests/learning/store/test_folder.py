@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 from iovsim.learning.store.folder import (
     FILLED,
     LOOK_EVERY,

@@ -16,8 +16,8 @@ from iovsim.domain import Failure, LossReason, TrainerKind, TrainJob, Tuning, Up
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import head_of, with_head
 from iovsim.learning.batched.trainer import BatchedTrainer
+from iovsim.learning.digest import digest_of
 from iovsim.learning.prepared import LearningTask
-from iovsim.learning.store.digest import digest_of
 from iovsim.learning.store.folder import stored_files
 from iovsim.learning.store.trainer import StoredTrainer
 from iovsim.learning.trainer import PeftTrainer

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from iovsim.domain import Recipe
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 
 DIFFERENT: tuple[object, ...] = (
     None,
