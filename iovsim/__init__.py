@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         PolicyFile,
         Run,
         Scenario,
+        Study,
         compare,
         find_runs,
         frame,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         load_scenario,
         open_run,
         run,
+        study,
     )
 
 __version__ = version("iovsim")
@@ -33,6 +35,7 @@ __all__ = [
     "PolicyFile",
     "Run",
     "Scenario",
+    "Study",
     "__version__",
     "compare",
     "find_runs",
@@ -41,6 +44,7 @@ __all__ = [
     "load_scenario",
     "open_run",
     "run",
+    "study",
 ]
 
 if not TYPE_CHECKING:

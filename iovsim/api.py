@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import operator
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
 from rich.console import Console
 
 from iovsim import results
-from iovsim.config import PolicyFile, Scenario
+from iovsim.config import PolicyFile, Scenario, StudyFile, load_study, study_from
 from iovsim.config import load_policy as policy_from_file
 from iovsim.config import load_scenario as scenario_from_file
 from iovsim.config.seeds import MAX_SEED
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import IovsimError, ScenarioError, near_match
+from iovsim.learning.store.folder import StoreSpec
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 from iovsim.progress import Report, shown
 from iovsim.results import Asked, Comparison, Run, Target
 from iovsim.results.metrics import DEFAULT
 from iovsim.results.views import joined
+from iovsim.studies.finished import Study
 
 __all__ = [
     "Comparison",
@@ -39,6 +42,7 @@ __all__ = [
     "PolicyFile",
     "Run",
     "Scenario",
+    "Study",
     "compare",
     "find_runs",
     "frame",
@@ -46,6 +50,7 @@ __all__ = [
     "load_scenario",
     "open_run",
     "run",
+    "study",
 ]
 
 Source: TypeAlias = str | Path
@@ -108,8 +113,7 @@ def run(
     world = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     file = policy if isinstance(policy, PolicyFile) else load_policy(policy)
     number = _seed(seed)
-    folder = usable_cache(_path(cache), "cache")
-    kept = chosen_store(None if isinstance(store, bool) else Path(store), store is False, LIMIT_GIB, folder)
+    folder, kept = _places(cache, store)
 
     from iovsim.experiment.batch import run_all  # late: torch takes seconds, a misspelt name must not
     from iovsim.experiment.run import RunSpec
@@ -119,6 +123,44 @@ def run(
             [RunSpec(world, file, number, path, training, kept)], folder, report, jobs=1, overwrite=overwrite
         )
         return keep(open_run(done))
+
+
+def study(
+    study: StudyFile | Source | Mapping[str, object],
+    out: Source | None = None,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    store: Source | bool = True,
+    cache: Source | None = None,
+    progress: Progress = True,
+) -> Study:
+    """Runs what is not finished yet of a study: policies x seeds x the combinations of a grid.
+
+    `study` is a study file, the name of a built-in one, or its content as a mapping: `{"name": "mine", "scenario":
+    "tiny", "policies": ["random", "energy-budget"], "seeds": "1-5", "grid": {"rsus.count": [2, 3]}}`. `out` is its
+    folder, runs/<name> by default; the same call again goes on where it was broken off. Above one, `jobs` are processes
+    of their own, in which nothing of the calling script is known. Other options are those of `run`.
+
+    Raises an `IovsimError` for whatever is wrong with the input, and where a run failed, after the others.
+    """
+    file = _study_file(study)
+    folder, kept = _places(cache, store)
+
+    from iovsim.studies.plan import plan_of  # late: torch
+    from iovsim.studies.run import Tally, check_all_ended_well, locally, run_study
+
+    plan = plan_of(file, Path("runs") / file.name if out is None else Path(out), kept)
+    with _reports(progress) as report, _main_kept_from_workers():
+
+        def ended(tally: Tally, label: str) -> None:
+            done = tally.total - tally.left
+            report(file.name, f"{done} of {tally.total} runs", done / tally.total)
+
+        of_runs = report if callable(progress) else _ignore
+        engine = locally(jobs, overwrite=overwrite)
+        check_all_ended_well(run_study(plan, folder, engine, of_runs, ended, overwrite=overwrite))
+    return Study(plan.out, file, tuple(open_run(spec.out) for spec in plan.runs))
 
 
 def compare(
@@ -197,7 +239,40 @@ def _reports(progress: Progress) -> Iterator[Report]:
         with shown(Console()) as report:
             yield report
     else:
-        yield lambda label, step, done: None
+        yield _ignore
+
+
+def _ignore(label: str, step: str, done: float) -> None:
+    """What reports of work are given to where nobody wants them."""
+
+
+@contextmanager
+def _main_kept_from_workers() -> Iterator[None]:
+    """Processes begun meanwhile do not run the calling script again, as they otherwise would from its first line.
+
+    They need nothing of it, and whoever calls needs no `if __name__ == "__main__"`.
+    """
+    main = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(kept)
+
+
+def _places(cache: Source | None, store: Source | bool) -> tuple[Path, StoreSpec | None]:
+    """The folder for recorded traffic, and the store of finished training."""
+    folder = usable_cache(None if cache is None else Path(cache), "cache")
+    return folder, chosen_store(None if isinstance(store, bool) else Path(store), store is False, LIMIT_GIB, folder)
+
+
+def _study_file(study: StudyFile | Source | Mapping[str, object]) -> StudyFile:
+    if isinstance(study, StudyFile):
+        return study
+    if isinstance(study, Mapping):
+        return study_from(dict(study), Path("study given in Python"))
+    return load_study(study)
 
 
 def _seed(seed: int) -> int:
@@ -214,7 +289,3 @@ def _choice(kind: type[ChoiceT], name: str, what: str) -> ChoiceT:
     if name not in list(kind):
         raise ScenarioError(f"{what} {name!r}: no such {what}; {near_match(name, [str(one) for one in kind])}")
     return kind(name)
-
-
-def _path(source: Source | None) -> Path | None:
-    return None if source is None else Path(source)

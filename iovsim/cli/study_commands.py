@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 from iovsim.cli.run_commands import CacheOption
 from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
 from iovsim.config.study import StudyFile, load_study
-from iovsim.errors import ResultsError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 
@@ -120,7 +119,7 @@ def run_and_tell(plan: Any, cache: Path, engine: Any, console: Console, *, overw
     """Runs what is not finished, showing how far it is. Raises `ResultsError` at the end where some runs failed."""
     from iovsim.cli.study_progress import printed, study_line
     from iovsim.experiment.worker import INTERRUPTED
-    from iovsim.studies.run import Tally, run_study
+    from iovsim.studies.run import Tally, check_all_ended_well, run_study
 
     last_s = -math.inf
     try:
@@ -137,12 +136,7 @@ def run_and_tell(plan: Any, cache: Path, engine: Any, console: Console, *, overw
         Console(stderr=True).print("interrupted; the same command again goes on from here")
         raise typer.Exit(INTERRUPTED) from None
     console.print(f"{tally.kept + tally.finished} of {tally.total} runs are in {plan.out}", highlight=False)
-    if tally.failed:
-        label, message = next(iter(tally.failed.items()))
-        raise ResultsError(
-            f"{len(tally.failed)} of {tally.total} runs failed, first {label}: {message} Mend the cause and give the "
-            "same command again; what is finished stays."
-        )
+    check_all_ended_well(tally)
     console.print(f"compare them: {_comparison(plan.study, plan.out)}", highlight=False, soft_wrap=True)
 
 

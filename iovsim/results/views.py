@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
@@ -12,6 +12,7 @@ from iovsim.errors import ResultsError
 from iovsim.results.evaluations import curves
 from iovsim.results.metrics import DEFAULT, METRICS, metrics
 from iovsim.results.run import Run
+from iovsim.results.variants import plain, variants
 
 ACCURACY = "accuracy"
 """Joined like a table, although it is a part of one."""
@@ -46,19 +47,24 @@ def summary(run: Run) -> pd.DataFrame:
     return frame
 
 
-def joined(runs: Iterable[Run], name: str) -> pd.DataFrame:
-    """One table of several runs below each other, or "accuracy"; the columns `policy` and `seed` stand before its own.
+def joined(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """One table of several runs below each other, or "accuracy". Before its own columns stand `policy` and `seed`.
 
-    Raises `ResultsError` where no such table is declared, or from reading it.
+    Before those there is one for each key in which the runs' scenarios differ, as in a study with a grid. Raises
+    `ResultsError` where no such table is declared, or from reading it.
     """
     parts = []
-    for run in runs:
-        frame = accuracy(run) if name == ACCURACY else run.table(name)
-        parts.append(frame.assign(policy=run.manifest.policy.name, seed=run.manifest.seed))
+    for variant, mine in variants(runs):
+        for run in mine:
+            frame = accuracy(run) if name == ACCURACY else run.table(name)
+            which = {key: plain(value) for key, value in variant.items()}
+            which |= {"policy": run.manifest.policy.name, "seed": run.manifest.seed}
+            parts.append((which, frame.assign(**which)))
     if not parts:
         raise ResultsError("no runs are given; give at least one.")
-    whole = pd.concat(parts, ignore_index=True)
-    return whole[["policy", "seed", *whole.columns[:-2]]]
+    first = list(parts[0][0])
+    whole = pd.concat([frame for _, frame in parts], ignore_index=True)
+    return whole[[*first, *(column for column in whole.columns if column not in first)]]
 
 
 def html(run: Run) -> str:

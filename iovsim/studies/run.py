@@ -62,6 +62,16 @@ def run_study(
         return tally
 
 
+def check_all_ended_well(tally: Tally) -> None:
+    """Raises `ResultsError` where runs failed: how many, and why the first did."""
+    if tally.failed:
+        label, message = next(iter(tally.failed.items()))
+        raise ResultsError(
+            f"{len(tally.failed)} of {tally.total} runs failed, first {label}: {message} Mend the cause and give the "
+            "same command again; what is finished stays."
+        )
+
+
 def unfinished(specs: Sequence[RunSpec]) -> list[RunSpec]:
     """The runs that are still to be done. Raises `ResultsError` where a folder holds something else."""
     left = []
