@@ -13,6 +13,7 @@ from iovsim.cli.progress import wide_console
 from iovsim.errors import ResultsError
 
 if TYPE_CHECKING:
+    from iovsim.results import Asked
     from iovsim.results.recipe import Builtin, Recipe
 
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUNS...", help="Run folders, or folders that hold some.")]
@@ -82,6 +83,7 @@ def compare(
     from iovsim.results.markdown import to_markdown
     from iovsim.results.metrics import DEFAULT, check_names
     from iovsim.results.recipe import recipe
+    from iovsim.results.variants import folder_name
 
     if every and metric:
         raise ResultsError("compare: --all and --metric exclude each other; give one of them.")
@@ -96,7 +98,15 @@ def compare(
     shown = [one.only(tuple(METRICS) if every else metric or DEFAULT) for one in found]
     if any((csv, markdown, latex)):
         known = _builtin()
-        recipes = [recipe(one.manifests, known) for one in found]
+        recipes = [
+            recipe(
+                one.manifests,
+                known,
+                f"again/{folder_name(one.variant) or one.world}",
+                _options(one.baseline, metric or (), every, asked),
+            )
+            for one in found
+        ]
         if csv is not None:
             _write(csv, csv_text(to_frame(found, recipes)), recipes)
         if markdown is not None:
@@ -134,6 +144,21 @@ def _width(text: str) -> tuple[str, float]:
     if not found or not name or not 0 < width < float("inf"):
         raise ResultsError(f"--half-width {text!r}: write METRIC=WIDTH, above 0, such as final_accuracy=0.01.")
     return name, width
+
+
+def _options(baseline: str, metrics: Sequence[str], every: bool, asked: Asked) -> list[str]:
+    """The options that make the same comparison of the same runs."""
+    return [
+        "--baseline",
+        baseline,
+        *(word for name in metrics for word in ("--metric", name)),
+        *(["--all"] if every else []),
+        *(["--pairs", "all"] if asked.every_pair else []),
+        *(word for one in asked.targets for word in ("--target", f"{one.task}={one.accuracy!r}")),
+        *(word for name, width in asked.half_widths.items() for word in ("--half-width", f"{name}={width!r}")),
+        *(["--test", asked.test] if asked.test != "t" else []),
+        "--details",
+    ]
 
 
 def _builtin() -> Builtin:

@@ -116,9 +116,14 @@ class Comparison:
             yield task, [(metric, list(line)) for metric, line in groupby(rows, key=lambda row: row.metric)]
 
     def cell(self, row: Row) -> tuple[str, str]:
-        """The row in text, rounded to what the intervals support: value, and difference ("" for the baseline)."""
-        difference = "" if row.contrast is None else rounded(row.difference, len(self.seeds), signed=True)
-        return self.value_text(row), difference
+        """The row in text, rounded to what the intervals support: value, and difference to the baseline.
+
+        The latter is empty for the baseline itself, and where neither ever reached the target.
+        """
+        found, never = row.difference, row.reach is not None and row.reach.reached == 0
+        if row.contrast is None or (never and found is not None and found.mean == 0):
+            return self.value_text(row), ""
+        return self.value_text(row), rounded(found, len(self.seeds), signed=True)
 
     def value_text(self, row: Row) -> str:
         """The row's value in text; of a target also how many runs reached it, and the median."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iovsim.results.metrics import METRICS, Metric
-from iovsim.results.notes import TESTS, target_note
+from iovsim.results.notes import REACHED, TESTS, target_note
 from iovsim.results.pareto import OBJECTIVES
 from iovsim.results.recipe import Recipe
 from iovsim.results.significance import LEVEL
@@ -92,11 +92,12 @@ def _caption(result: Comparison, what: str, part: Sequence[tuple[Metric, Sequenc
             f"({test} all pairs of policies).",
             f"†: significant difference to {result.baseline} ({test} the comparisons of the column).",
         ]
-    for metric, rows in part:
-        reaches = {row.policy: row.reach for row in rows if row.reach is not None}
-        if reaches:
-            told.append(target_note(metric, rows[0].task, reaches))
-    return escaped(" ".join(told))
+    targets = [
+        target_note(metric, rows[0].task, reaches)
+        for metric, rows in part
+        if (reaches := {row.policy: row.reach for row in rows if row.reach is not None})
+    ]
+    return escaped(" ".join([*told, *targets, *([REACHED] if targets else [])]))
 
 
 def _cell(result: Comparison, row: Row) -> str:

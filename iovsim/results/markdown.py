@@ -25,8 +25,7 @@ def to_markdown(comparisons: Sequence[Comparison], recipes: Sequence[Recipe] | N
         if recipes is not None:
             lines += ["", "How to make these numbers again:", "", "```sh"]
             lines += [f"# {remark}" for remark in recipes[place].remarks]
-            lines += [command for commands in recipes[place].commands.values() for command in commands]
-            lines += ["```"]
+            lines += [*recipes[place].all_commands(), "```"]
         lines.append("")
     return "\n".join(lines)
 

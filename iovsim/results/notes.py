@@ -13,6 +13,11 @@ from iovsim.results.variants import Variant, in_words
 
 TESTS = {"t": "paired t test", "wilcoxon": "Wilcoxon's signed-rank test"}
 
+REACHED = (
+    "In brackets: how many runs reached the target, and the median by Kaplan and Meier, which supposes that runs which "
+    "ended without it would have gone on like the others."
+)
+
 
 def notes(
     variant: Variant, seeds: int, comparisons: int, test: TestName, dropped: Sequence[int], tables: Sequence[Measured]
@@ -23,7 +28,8 @@ def notes(
         yield f"Variant: {in_words(variant)}."
     if dropped:
         yield f"Left out, because not all policies have them: seeds {', '.join(map(str, dropped))}."
-    yield from (target_note(table.metric, table.task, table.reaches) for table in tables if table.reaches)
+    targets = [target_note(table.metric, table.task, table.reaches) for table in tables if table.reaches]
+    yield from [*targets, REACHED] if targets else []
     if seeds == 1:
         yield (
             "One seed: no interval can be given, no test, no effect size and no number of seeds needed, and no "
@@ -74,13 +80,9 @@ def small_print(seeds: int, comparisons: int) -> Iterator[str]:
 def target_note(metric: Metric, task: str, reaches: Mapping[str, Reach]) -> str:
     """Of a metric of reaching a target: where its values are cut off."""
     limit = next(iter(reaches.values())).limit
-    cut = (
-        "every run reached it"
-        if limit is None
-        else f"values are cut off at {short(limit)} {metric.unit}, the least at which a run ended that did not reach "
-        "it, so that means are restricted means"
-    )
+    if limit is None:
+        return f"{task}, {metric.name}: every run reached it."
     return (
-        f"{task}, {metric.name}: {cut}; in brackets how many runs reached it, and the median by Kaplan and Meier, "
-        "which supposes that a run that ended without would have gone on like the others."
+        f"{task}, {metric.name}: cut off at {short(limit)} {metric.unit}, the least at which a run ended that did not "
+        "reach it, so that means are restricted means."
     )

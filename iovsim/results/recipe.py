@@ -32,28 +32,41 @@ class Builtin:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Commands by policy, to be given in the folder of the table; `files`, by name, belong into `FOLDER` there.
+    """Commands by policy, and the one that compares their runs, to be given in the folder of the table.
+
+    `files`, by name, belong into `FOLDER` there.
 
     `remarks` say with which versions the runs were made, on which worlds, and what the manifests do not hold.
     """
 
     commands: Mapping[str, tuple[str, ...]]
+    compare: str
     files: Mapping[str, str]
     remarks: tuple[str, ...]
 
+    def all_commands(self) -> list[str]:
+        """All commands in order."""
+        return [*(command for commands in self.commands.values() for command in commands), self.compare]
+
     def lines(self) -> list[str]:
         """Remarks, then all commands."""
-        return [*self.remarks, *(command for commands in self.commands.values() for command in commands)]
+        return [*self.remarks, *self.all_commands()]
 
 
-def recipe(manifests: Mapping[str, Sequence[Manifest]], builtin: Builtin) -> Recipe:
-    """Of manifests by policy. Worlds and policies that are not built in become files with the manifest's content."""
+def recipe(
+    manifests: Mapping[str, Sequence[Manifest]], builtin: Builtin, out: str = "again", options: Sequence[str] = ()
+) -> Recipe:
+    """Of manifests by policy. Worlds and policies that are not built in become files with the manifest's content.
+
+    The commands write their runs to `out`; `options` are those of the comparison.
+    """
     files: dict[str, str] = {}
-    commands = {policy: tuple(_commands(mine, builtin, files)) for policy, mine in manifests.items()}
-    return Recipe(commands, files, tuple(dict.fromkeys(_remarks([m for mine in manifests.values() for m in mine]))))
+    commands = {policy: tuple(_commands(mine, builtin, out, files)) for policy, mine in manifests.items()}
+    remarks = dict.fromkeys(_remarks([m for mine in manifests.values() for m in mine]))
+    return Recipe(commands, shlex.join(["iovsim", "compare", out, *options]), files, tuple(remarks))
 
 
-def _commands(manifests: Sequence[Manifest], builtin: Builtin, files: dict[str, str]) -> Iterator[str]:
+def _commands(manifests: Sequence[Manifest], builtin: Builtin, out: str, files: dict[str, str]) -> Iterator[str]:
     """One command for all seeds that were run in the same way."""
     seeds: dict[tuple[str, ...], list[int]] = {}
     for manifest in manifests:
@@ -62,7 +75,7 @@ def _commands(manifests: Sequence[Manifest], builtin: Builtin, files: dict[str, 
         what = (*_world(manifest, builtin, files), "--policy", _policy(manifest, builtin, files), *how)
         seeds.setdefault(tuple(map(str, what)), []).append(manifest.seed)
     for what, numbers in seeds.items():
-        yield shlex.join(["iovsim", "run", *what, "--seeds", ranges(numbers)])
+        yield shlex.join(["iovsim", "run", *what, "--seeds", ranges(numbers), "--out", out])
 
 
 def _world(manifest: Manifest, builtin: Builtin, files: dict[str, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,55 @@ def test_many_policies_go_on_in_further_tables(
     text = printed("compare", runs[0].path, runs[3].path)
     assert len(cells(text, "energy_j [J] ↓")) == 2
     assert max(map(len, text.splitlines())) <= 60
+
+
+def test_details_targets_and_pairs_are_shown_and_written(runs: list[Run], printed: Printed, tmp_path: Path) -> None:
+    files = [tmp_path / f"table.{kind}" for kind in ("csv", "md", "tex")]
+    options = ("--target", "signs=0.55", "--pairs", "all", "--details", "--half-width", "final_accuracy=0.001")
+    text = printed(
+        "compare",
+        *(run.path for run in runs),
+        *(*options, "-m", "final_accuracy", "--csv", files[0], "--markdown", files[1], "--latex", files[2]),
+    )
+    [times] = cells(text, "time_to_accuracy_0.55 [s] ↓")[:1]
+    assert times[0] == "not reached (0/3)"
+    assert "median" in times[1]
+    assert "paired differences, task lights" in text
+    assert "With 3 seeds no p is below 0.25" in text
+    assert "Pareto front of accuracy, latency and energy" in text
+    assert len(cells(text, "mean over tasks")) == 1
+    again = (
+        "iovsim compare again/toy-city --baseline random --metric final_accuracy --pairs all --target signs=0.55 "
+        "--half-width final_accuracy=0.001 --details"
+    )
+    for file in files[1:]:
+        assert again in file.read_text()
+    named = set(re.findall(r"inputs/[\w.-]+", files[2].read_text()))
+    assert {f"inputs/{path.name}" for path in (tmp_path / "inputs").iterdir()} == named
+    assert len(named) == 3  # a world and two policies
+    assert set(pd.read_csv(files[0])["command"].dropna().str.split().str[2]) == {
+        f"inputs/{path.name}" for path in (tmp_path / "inputs").glob("toy-city-*")
+    }
+
+
+def test_wilcoxons_test_may_decide_what_is_bold(runs: list[Run], printed: Printed, tmp_path: Path) -> None:
+    paths = [run.path for run in runs]
+    for test, clear in (("t", True), ("wilcoxon", False)):
+        printed("compare", *paths, "-m", "final_accuracy", "--test", test, "--markdown", tmp_path / test)
+        assert ("**Δ" in (tmp_path / test).read_text()) is clear
+        assert ("--test wilcoxon" in (tmp_path / test).read_text()) is not clear
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--target", "signs"), "--target 'signs': write TASK=SHARE"),
+        (("--half-width", "energy_j=-1"), "--half-width 'energy_j=-1': write METRIC=WIDTH, above 0"),
+        (("--half-width", "energy_j=wide"), "--half-width 'energy_j=wide': write METRIC=WIDTH, above 0"),
+    ],
+)
+def test_options_that_cannot_be_read_are_refused(printed: Printed, option: tuple[str, str], message: str) -> None:
+    assert message in printed("compare", "nowhere", *option, code=2)
 
 
 def test_show_counts_the_data_of_each_task(runs: list[Run], printed: Printed) -> None:

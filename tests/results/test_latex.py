@@ -86,7 +86,7 @@ def test_the_caption_says_what_bold_and_daggers_mean_and_what_was_cut_off(result
     assert "Bold: the best mean, only where its paired difference to the second best is significant" in captions[0]
     assert "after Holm's correction for all pairs of policies" in captions[0]
     assert r"$\dagger$: significant difference to second" in captions[0]
-    assert any("values are cut off at 100 s" in caption for caption in captions)
+    assert any("cut off at 100 s" in caption for caption in captions)
     assert any("With 5 seeds no p is below 0.0625" in caption for caption in captions)
 
 

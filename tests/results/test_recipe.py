@@ -37,12 +37,14 @@ def test_what_is_built_in_is_named_and_seeds_are_joined(manifest: Manifest) -> N
     runs = made(manifest, SCENARIOS["demo"], seeds=(3, 1, 2, 7))
     found = recipe({"random": runs}, BUILTIN)
     assert found.commands == {
-        "random": ("iovsim run demo --policy random --trainer batched --precision fp32 --device cpu --seeds 1-3,7",)
+        "random": (
+            "iovsim run demo --policy random --trainer batched --precision fp32 --device cpu --seeds 1-3,7 --out again",
+        )
     }
     assert found.files == {}
     assert [line.split()[0] for line in found.remarks] == ["made", "hashes"]
     assert "1 abababababab" in found.remarks[1]
-    assert found.lines() == [*found.remarks, *found.commands["random"]]
+    assert found.lines() == [*found.remarks, *found.commands["random"], "iovsim compare again"]
 
 
 def test_runs_that_were_made_in_different_ways_have_a_command_each(manifest: Manifest) -> None:
@@ -50,8 +52,8 @@ def test_runs_that_were_made_in_different_ways_have_a_command_each(manifest: Man
     other = replace(two, training=TrainerSpec(TrainerKind.PEFT, device="cuda:0"))
     commands = recipe({"random": (one, other)}, BUILTIN).commands["random"]
     assert [command.split("--trainer ")[1] for command in commands] == [
-        "batched --precision fp32 --device cpu --seeds 1",
-        "peft --precision fp32 --device cuda:0 --seeds 2",
+        "batched --precision fp32 --device cpu --seeds 1 --out again",
+        "peft --precision fp32 --device cuda:0 --seeds 2 --out again",
     ]
 
 

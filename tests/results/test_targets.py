@@ -106,7 +106,7 @@ def test_times_are_restricted_to_the_horizon_and_never_means_of_the_successful_a
     assert result.cell(rows["greedy"])[0] == "87 ± 57 (3/3, median 100)"
     assert result.cell(rows["bandit"])[0] == "100 ± 0 (1/3, median not reached)"
     assert result.cell(rows["idle"])[0] == "not reached (0/3)"
-    assert any("values are cut off at 100 s" in note for note in result.notes)
+    assert any("cut off at 100 s" in note for note in result.notes)
 
 
 def test_energies_are_restricted_to_the_least_that_a_run_without_success_spent(make_run: MakeRun) -> None:
