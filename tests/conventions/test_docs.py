@@ -20,7 +20,11 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_the_python_of_the_readme_runs(block: str) -> None:
+def test_the_python_of_the_readme_runs(
+    block: str, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IOVSIM_CACHE", str(session_cache))
+    monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
