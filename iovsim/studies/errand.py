@@ -23,7 +23,8 @@ from iovsim.files import scratch
 from iovsim.learning.store.folder import StoreSpec
 from iovsim.learning.threads import use_one_thread
 from iovsim.paths import usable_cache
-from iovsim.results.manifest import installed_versions, read_manifest, write_manifest
+from iovsim.results.manifest import Origin, installed_versions, read_manifest, write_manifest
+from iovsim.studies.hub_models import have_model
 from iovsim.studies.parcel import Parcel, packed_whole, settle
 from iovsim.studies.place import put, reached_from_everywhere
 from iovsim.studies.shipment import Fetch, Shipped, at_home, use_modules
@@ -38,8 +39,9 @@ class Errand:
 
     cache: Path
     program: Mapping[str, str]
-    modules: Shipped | None
-    inputs: tuple[Shipped, ...]
+    modules: tuple[Shipped, ...]
+    files: tuple[Shipped, ...]
+    models: tuple[Shipped, ...]
 
 
 PARTS = (
@@ -78,18 +80,22 @@ def data_made(spec: RunSpec, task: str, errand: Errand, fetch: Fetch, progress: 
         return {path.relative_to(cache).as_posix(): packed_whole(path)}
 
 
-def run_made(spec: RunSpec, errand: Errand, kept: Iterable[Kept], fetch: Fetch, progress: Progress) -> Parcel | None:
+def run_made(
+    spec: RunSpec, origin: Origin | None, errand: Errand, kept: Iterable[Kept], fetch: Fetch, progress: Progress
+) -> Parcel | None:
     """A finished run folder; None where it has been put in its place already, since any node can write there.
 
-    `kept` spares this node what others have made. Raises an `IovsimError` for wrong input.
+    `origin` is what the driver says of where the run came from; `kept` spares this node what others have made. Raises
+    an `IovsimError` for wrong input.
     """
     with _prepared(spec, errand, fetch) as (cache, here):
         for place, parcel in (item for one in kept for item in one.items()):
             settle([parcel], cache / place)
         with scratch(cache / "runs") as folder:
             made = run_one(replace(here, out=folder / "run"), cache, progress)
-            # It says what was asked for, not where this node has it.
-            write_manifest(made, replace(read_manifest(made), scenario=spec.scenario.model_dump(mode="json")))
+            # It says what was asked for and where, not where this node has it.
+            asked = spec.scenario.model_dump(mode="json")
+            write_manifest(made, replace(read_manifest(made), scenario=asked, origin=origin))
             run = packed_whole(made)
     if not reached_from_everywhere(spec.out):
         return run
@@ -111,7 +117,9 @@ def _prepared(spec: RunSpec, errand: Errand, fetch: Fetch) -> Iterator[tuple[Pat
     use_one_thread()
     cache = usable_cache(Path(os.environ.get("IOVSIM_CACHE") or errand.cache), f"{node}, cache").absolute()
     use_modules(errand.modules, cache, fetch)
-    scenario, meant = at_home(spec.scenario, errand.inputs, cache, fetch)
+    scenario, meant = at_home(spec.scenario, errand.files, cache, fetch)
+    for model in errand.models:
+        have_model(model, fetch, node)
     try:
         yield cache, replace(spec, scenario=scenario, store=_store_here(spec.store, errand.cache, cache))
     except IovsimError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,11 @@ from iovsim.config import BuiltinData
 from iovsim.errors import IovsimError, ResultsError, ScenarioError
 from iovsim.experiment.inputs import policy_inputs, scenario_inputs
 from iovsim.experiment.pool import Outcome
-from iovsim.experiment.run import RunSpec
+from iovsim.experiment.run import RunSpec, manifest_of
 from iovsim.progress import Report
+from iovsim.results.manifest import Input
 from iovsim.studies.errand import Errand, program_here
+from iovsim.studies.hub_models import hub_models
 from iovsim.studies.parcel import packed
 from iovsim.studies.place import check_place, put
 from iovsim.studies.shipment import Shipment, Shipped, own_modules, shipments
@@ -100,6 +102,7 @@ class _Work:
     demands: Demands
     pending: dict[Ref, int] = field(default_factory=dict)
     shared: dict[object, Ref] = field(default_factory=dict)  # worlds and data sets, by what they are made from
+    sent: dict[Shipment, Shipped] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     board: Any = None
 
@@ -123,16 +126,17 @@ class _Work:
             ray.cancel(ref, force=True)
 
     def _submit(self) -> None:
-        errands = self._errands()
+        inputs = {key: scenario_inputs(s.scenario) for key, s in {_key(s): s for s in self.specs}.items()}
+        errands = self._errands(inputs)
         run = ray.remote(**self.options, num_gpus=self.demands.gpus)(make_run)
         for number, spec in enumerate(self.specs):
-            errand = errands[_key(spec)]
+            errand, origin = errands[_key(spec)], manifest_of(spec, inputs[_key(spec)]).origin
             made = [self._world(spec, errand), *(self._data(spec, task, errand) for task in _generated(spec))]
-            self.pending[run.options(name=spec.label).remote(spec, errand, self.board, *made)] = number
+            ref = run.options(name=spec.label).remote(self.board, spec, origin, errand, *made)
+            self.pending[ref] = number
 
-    def _errands(self) -> dict[object, Ref]:
-        """What goes with the runs of each scenario, once in the object store."""
-        inputs = {key: scenario_inputs(s.scenario) for key, s in {_key(s): s for s in self.specs}.items()}
+    def _errands(self, inputs: Mapping[tuple[str, str], Mapping[str, Input]]) -> dict[tuple[str, str], Ref]:
+        """What goes with the runs of each scenario, whose inputs are given, once in the object store."""
         policies = [policy_inputs(policy) for policy in {id(s.policy): s.policy for s in self.specs}.values()]
         own = own_modules({key: i for named in (*inputs.values(), *policies) for key, i in named.items()})
         environment = {"OMP_NUM_THREADS": "1"}
@@ -145,13 +149,20 @@ class _Work:
             "retry_exceptions": False,
             "runtime_env": {"env_vars": environment},
         }
-        modules = None if own is None else _shipped(own)
-        named = {key: shipments(of_scenario) for key, of_scenario in inputs.items()}
-        sent = {one: _shipped(one) for ones in named.values() for one in ones}
-        return {
-            key: ray.put(Errand(self.cache, program_here(), modules, tuple(sent[one] for one in ones)))
-            for key, ones in named.items()
-        }
+        modules = tuple(self._sent(s) for s in ([own] if own else []))
+        errands = {}
+        for key, scenario in {_key(s): s.scenario for s in self.specs}.items():
+            files = tuple(self._sent(s) for s in shipments(inputs[key]))
+            models = tuple(self._sent(s) for s in hub_models(scenario))
+            errands[key] = ray.put(Errand(self.cache, program_here(), modules, files, models))
+        return errands
+
+    def _sent(self, shipment: Shipment) -> Shipped:
+        """The same with its files in the object store, once."""
+        if shipment not in self.sent:
+            pieces = tuple(ray.put(parcel) for parcel in packed(shipment.base, shipment.files))
+            self.sent[shipment] = Shipped(shipment.key, shipment.input, shipment.place, shipment.inner, pieces)
+        return self.sent[shipment]
 
     def _world(self, spec: RunSpec, errand: Ref) -> Ref:
         label = ", ".join(part for part in (spec.variant, f"world of seed {spec.seed}") if part)
@@ -201,11 +212,6 @@ class _Work:
             f"its process or node was lost {self.demands.retries + 1} times (last: {type(error).__name__}: {reason}); "
             "ask for more memory a run, then give the same command again."
         )
-
-
-def _shipped(shipment: Shipment) -> Shipped:
-    pieces = tuple(ray.put(parcel) for parcel in packed(shipment.base, shipment.files))
-    return Shipped(shipment.key, shipment.input, shipment.place, shipment.inner, pieces)
 
 
 def _key(spec: RunSpec, sections: set[str] | None = None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ import ray
 
 from iovsim.errors import ResultsError
 from iovsim.progress import Report
+
+ANSWER_S = 10.0
+"""How long a cluster may take to answer at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ def connected(address: str | None) -> Iterator[bool]:
         yield False
         return
     there = address or os.environ.get("RAY_ADDRESS")
+    _check_answers(there)
     handler = signal.getsignal(signal.SIGTERM)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if there is None:
@@ -47,17 +52,28 @@ def connected(address: str | None) -> Iterator[bool]:
         try:
             ray.init(address=there or "local", **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise ResultsError(
-                f"Ray: no cluster at {there or 'this machine'}: {reason}. Start one (ray start --head), or correct the "
-                "address."
-            ) from error
+            raise ResultsError(_no_cluster(there or "this machine", error)) from error
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own, by which nobody could clear up
         yield there is None
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """Raises `ResultsError` where nobody listens at HOST:PORT; Ray itself would wait for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+        except (OSError, OverflowError) as error:
+            raise ResultsError(_no_cluster(address, error)) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> str:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return f"Ray: no cluster at {address}: {reason}. Start one (ray start --head), or correct the address."
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from iovsim.errors import IovsimError
 
 if TYPE_CHECKING:
     from iovsim.experiment.run import RunSpec
+    from iovsim.results.manifest import Origin
     from iovsim.studies.errand import Errand, Kept
     from iovsim.studies.parcel import Parcel
 
@@ -50,14 +51,16 @@ def make_data(label: str, board: Any, spec: RunSpec, task: str, errand: Errand) 
     return _or_error(lambda: data_made(spec, task, errand, ray.get, _teller(board, label)))
 
 
-def make_run(spec: RunSpec, errand: Errand, board: Any, *made: Kept | IovsimError) -> Parcel | IovsimError | None:
+def make_run(
+    board: Any, spec: RunSpec, origin: Origin | None, errand: Errand, *made: Kept | IovsimError
+) -> Parcel | IovsimError | None:
     from iovsim.studies.errand import run_made
 
     for one in made:
         if isinstance(one, IovsimError):
             return one
     kept = [one for one in made if not isinstance(one, IovsimError)]
-    return _or_error(lambda: run_made(spec, errand, kept, ray.get, _teller(board, spec.label)))
+    return _or_error(lambda: run_made(spec, origin, errand, kept, ray.get, _teller(board, spec.label)))
 
 
 def _or_error(make: Callable[[], T]) -> T | IovsimError:

@@ -80,10 +80,10 @@ def own_modules(inputs: Mapping[str, Input]) -> Shipment | None:
     return Shipment(MODULE, Input(str(here), digest), here, tuple(sources), "")
 
 
-def use_modules(shipped: Shipped | None, cache: Path, fetch: Fetch) -> None:
-    """Has this process look for the user's own modules where those that were sent lie."""
-    if shipped is not None:
-        os.chdir(_settled(shipped, cache, fetch))  # that is where they are looked for first
+def use_modules(shipped: Iterable[Shipped], cache: Path, fetch: Fetch) -> None:
+    """Has this process look for the user's own modules where those that were sent lie, if any were."""
+    for one in shipped:
+        os.chdir(_settled(one, cache, fetch))  # that is where they are looked for first
 
 
 def at_home(

@@ -22,10 +22,10 @@ from ray.cluster_utils import Cluster
 
 from iovsim.config import load_policy, scenario_from
 from iovsim.errors import IovsimError, ResultsError
-from iovsim.experiment.run import RunSpec, run_one
+from iovsim.experiment.run import RunSpec, run_one, state_of
 from iovsim.files import PART
 from iovsim.learning.store.folder import StoreSpec
-from iovsim.results import Run, open_run
+from iovsim.results import Run, Stage, open_run
 from iovsim.studies.on_ray import run_on_ray
 
 WORLD: dict[str, Any] = {
@@ -166,6 +166,8 @@ def test_runs_come_out_as_here_on_both_nodes(nodes: TwoNodes, here: Path, due: R
     assert same(one, due)
     assert same(behind, due)
     assert one.manifest.world_hash == behind.manifest.world_hash == due.manifest.world_hash
+    assert state_of(specs[0]).stage is Stage.COMPLETE
+    assert behind.manifest.origin == due.manifest.origin
     assert open_run(tmp_path / "other").fingerprint()["jobs"] != due.fingerprint()["jobs"]
     for kind in ("traces", "cities", "data"):
         kept = [{p.name for p in (cache / kind).iterdir()} for cache in nodes.caches]
