@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, SupportsIndex, TypeAlias, TypeVar
 
 import pandas as pd
 from rich.console import Console
@@ -89,7 +89,7 @@ def load_policy(
 def run(
     scenario: Scenario | Source,
     policy: PolicyFile | Source,
-    seed: int = 1,
+    seed: SupportsIndex = 1,
     out: Source | None = None,
     *,
     overwrite: bool = False,
@@ -264,7 +264,8 @@ def _main_kept_from_workers() -> Iterator[None]:
 def _places(cache: Source | None, store: Source | bool) -> tuple[Path, StoreSpec | None]:
     """The folder for recorded traffic, and the store of finished training."""
     folder = usable_cache(None if cache is None else Path(cache), "cache")
-    return folder, chosen_store(None if isinstance(store, bool) else Path(store), store is False, LIMIT_GIB, folder)
+    asked = None if isinstance(store, bool) else Path(store)
+    return folder, chosen_store(asked, store is False, LIMIT_GIB, folder, where="store")
 
 
 def _study_file(study: StudyFile | Source | Mapping[str, object]) -> StudyFile:
@@ -275,7 +276,7 @@ def _study_file(study: StudyFile | Source | Mapping[str, object]) -> StudyFile:
     return load_study(study)
 
 
-def _seed(seed: int) -> int:
+def _seed(seed: SupportsIndex) -> int:
     try:
         number = operator.index(seed)
     except TypeError:

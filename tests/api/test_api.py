@@ -76,7 +76,7 @@ def test_a_run_without_a_folder_goes_with_its_object(
     run = iovsim.run(
         tiny,
         "random",
-        np.int64(1),  # type: ignore[arg-type]
+        np.int64(1),
         cache=session_cache,
         store=False,
         progress=lambda *told: heard.append(told),
@@ -132,8 +132,8 @@ def test_the_same_run_is_kept_and_another_replaces_it_on_demand_only(
             r"trainer 'batch': no such trainer; did you mean 'batched'\? Allowed: 'batched', 'peft'",
         ),
         ({"precision": "bf61"}, r"precision 'bf61': no such precision; did you mean 'bf16'\?"),
-        ({"store": "/dev/null"}, r"store /dev/null: is a file, a store needs a folder"),
-        ({"cache": "/dev/null"}, r"cache /dev/null: cannot be made or written"),
+        ({"store": "/dev/null"}, r"^store /dev/null: is a file, a store needs a folder"),
+        ({"cache": "/dev/null"}, r"^cache /dev/null: cannot be made or written"),
     ],
 )
 def test_a_mistake_is_told_before_anything_runs(
