@@ -10,6 +10,7 @@ import operator
 import shutil
 import sys
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,7 @@ def run(
     in the cache folder, False not at all, otherwise in the folder given. `cache` is the folder for recorded traffic.
 
     Raises an `IovsimError` for whatever is wrong with the input. An interrupted run is marked as such in `out`.
+    Warns where `store` cannot be written: the run goes on without.
     """
     training = TrainerSpec(_choice(TrainerKind, trainer, "trainer"), _choice(Precision, precision, "precision"), device)
     world = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
@@ -122,7 +124,10 @@ def run(
         (done,) = run_all(
             [RunSpec(world, file, number, path, training, kept)], folder, report, jobs=1, overwrite=overwrite
         )
-        return keep(open_run(done))
+        found = keep(open_run(done))
+    if found.manifest.store is not None and found.manifest.store.problem:
+        warnings.warn(found.manifest.store.problem, stacklevel=2)
+    return found
 
 
 def study(
@@ -145,6 +150,8 @@ def study(
     Raises an `IovsimError` for whatever is wrong with the input, and where a run failed, after the others.
     """
     file = _study_file(study)
+    if jobs < 1:
+        raise ScenarioError(f"jobs {jobs}: must be 1 or more; a run takes one processor.")
     folder, kept = _places(cache, store)
 
     from iovsim.studies.plan import plan_of  # late: torch

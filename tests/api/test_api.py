@@ -90,6 +90,14 @@ def test_a_run_without_a_folder_goes_with_its_object(
     assert not path.parent.exists()
 
 
+def test_a_store_that_cannot_be_written_is_told(
+    tiny: iovsim.Scenario, finished: iovsim.Run, session_cache: Path
+) -> None:
+    with pytest.warns(UserWarning, match="/dev/null"):
+        run = iovsim.run(tiny, "random", store="/dev/null/store", cache=session_cache, progress=None)
+    assert run.fingerprint() == finished.fingerprint()
+
+
 def test_an_interrupted_run_leaves_no_temporary_folder(
     tiny: iovsim.Scenario, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,11 @@ def test_a_mistake_is_told_before_anything_runs(study: Any, message: str, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_no_jobs_are_a_mistake() -> None:
+    with pytest.raises(iovsim.IovsimError, match="jobs 0: must be 1 or more"):
+        iovsim.study(STUDY, jobs=0)
+
+
 def test_workers_do_not_run_the_calling_script_again(tmp_path: Path, session_cache: Path) -> None:
     study = STUDY | {"grid": {}, "targets": {}}
     script = tmp_path / "script.py"
