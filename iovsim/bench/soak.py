@@ -34,7 +34,7 @@ IOVSIM = (sys.executable, "-c", "from iovsim.cli import main; main()")
 TOLD = frozenset({"study.json"})
 """Files of results that name their folder. Of manifests, which tell the time too, only a part is compared."""
 
-SECOND_KILL, INSTEAD_RESUME, WHOLE_GROUP = 0.3, 0.4, 0.5
+SECOND_KILL, INSTEAD_RESUME, WHOLE_GROUP = 0.3, 0.6, 0.5
 """How often a command is killed once more, resumed in place of given again, and killed with all its children."""
 
 GONE_S = 30.0
@@ -42,6 +42,9 @@ GONE_S = 30.0
 
 LAST_WORDS = 1000
 """Letters that are shown of what a failed command has printed."""
+
+USUAL = "run world.toml -p all-available -p random -j 2 --set time.duration_s=90.0".split()
+"""The command that is killed where none is given."""
 
 WORLD = """
 name = "soak"
@@ -222,8 +225,7 @@ def main() -> None:
         "arguments", nargs=argparse.REMAINDER, help="of iovsim; given in a folder with a small world.toml, into runs"
     )
     asked = parser.parse_args()
-    arguments = asked.arguments or ["run", "world.toml", "-p", "all-available", "-p", "random", "-j", "2"]
-    soaked = Soaked(arguments, resumed=not asked.no_resume, workers=asked.workers)
+    soaked = Soaked(asked.arguments or USUAL, resumed=not asked.no_resume, workers=asked.workers)
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         found = soak(soaked, Path(place), asked.moments, asked.seed, lambda moment: print(_line(moment), flush=True))
     good = sum(not moment.faults for moment in found)

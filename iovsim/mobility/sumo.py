@@ -155,12 +155,17 @@ def _follow(
 
 
 def _check(config: SumoConfig, trace: Path) -> None:
-    """Refuse a recording without a vehicle."""
+    """Refuse a recording that is not whole, and one without a vehicle."""
     try:
         with pq.ParquetFile(trace) as file:
             at = file.schema_arrow.names.index("vehicle_id")
             groups = [file.metadata.row_group(group).column(at).statistics for group in range(file.num_row_groups)]
-    except (pa.ArrowException, OSError, ValueError):
+    except (pa.ArrowException, OSError):  # on a full disk SUMO goes on to the end and says nothing
+        raise TraceError(
+            f"{trace.parent.parent}: SUMO's recording is not whole, as where the disk is full; free space there, or "
+            "choose another --cache."
+        ) from None
+    except ValueError:
         groups = []
     if not any(group.num_values for group in groups):
         raise TraceError(

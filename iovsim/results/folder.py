@@ -49,8 +49,13 @@ class RunFolder:
         try:
             _check_room(path, fresh, overwrite)
             write_manifest(path, fresh)  # before the old tables go: whatever happens, they are vouched for no more
-            _clear(path)
-            return cls(path, fresh, Recorder(path), lock)
+            try:
+                _clear(path)
+                return cls(path, fresh, Recorder(path), lock)
+            except ResultsError as problem:
+                with suppress(ResultsError):
+                    write_manifest(path, replace(fresh, status=RunStatus.FAILED, finished=now(), error=str(problem)))
+                raise
         except BaseException:
             let_go(lock)
             if not existed:

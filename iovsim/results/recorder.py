@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import ResultsError, near_match
-from iovsim.files import explained
+from iovsim.files import explained, flush
 from iovsim.results.tables import ARROW_TYPES, TABLES, Column, ColumnType, Table, table
 
 TABLES_DIR = "tables"
@@ -111,7 +112,13 @@ class _TableWriter:
         self._waiting = 0
         self._written = 0
         with explained(self._part, "write"):
-            self._writer = pq.ParquetWriter(self._part, declared.schema, compression="zstd", version="2.6")
+            self._file = pa.OSFile(str(self._part), "wb")  # ours, so that it is closed whatever its writer runs into
+            try:
+                self._writer = pq.ParquetWriter(self._file, declared.schema, compression="zstd", version="2.6")
+            except OSError:
+                self._file.close()
+                self._part.unlink(missing_ok=True)
+                raise
 
     def add(self, row: Mapping[str, object]) -> None:
         if row.keys() != self._names:
@@ -135,20 +142,20 @@ class _TableWriter:
         self._write(self._waiting)
         with explained(self._part, "write"):
             self._writer.close()
+            self._file.close()
 
     def publish(self) -> TableFile:
         with explained(self._path, "write"):
+            flush(self._part)
             digest = sha256_of(self._part)
             os.replace(self._part, self._path)  # noqa: PTH105 (atomic on every platform)
         return TableFile(self._written, digest)
 
     def discard(self) -> None:
-        try:
-            self._writer.close()
-        except OSError:
-            pass  # the disk is full: the file goes anyway
-        finally:
-            self._part.unlink(missing_ok=True)
+        for opened in (self._writer, self._file):
+            with suppress(OSError):  # the disk is full: the file goes anyway
+                opened.close()
+        self._part.unlink(missing_ok=True)
 
     def _write_full_groups(self) -> None:
         while self._waiting >= ROW_GROUP_ROWS:
