@@ -43,7 +43,7 @@ GONE_S = 30.0
 LAST_WORDS = 1000
 """Letters that are shown of what a failed command has printed."""
 
-USUAL = "run world.toml -p all-available -p random -j 2 --set time.duration_s=90.0".split()
+USUAL = ("run", "world.toml", "-p", "all-available", "-p", "random", "-j", "2", "--set", "time.duration_s=90.0")
 """The command that is killed where none is given."""
 
 WORLD = """
