@@ -12,6 +12,7 @@ from rich.table import Table
 
 from iovsim.cli.run_commands import CacheOption
 from iovsim.errors import ScenarioError, near_match
+from iovsim.files import whole_file
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
 
@@ -84,8 +85,5 @@ def trace(
 def _copy(trace_file: Path, out: Path) -> None:
     if out.resolve() == trace_file.resolve():
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(trace_file, out)
-    except OSError as error:
-        raise ScenarioError(f"--out {out}: cannot be written: {error.strerror}; choose another path.") from None
+    with whole_file(out) as part:
+        shutil.copyfile(trace_file, part)

@@ -95,7 +95,7 @@ def open_run(path: Path) -> Run:
     if manifest.status is not RunStatus.COMPLETE:
         cause = f" ({manifest.error})" if manifest.error else ""
         raise ResultsError(
-            f"{path}: unfinished run: status {manifest.status}{cause}; let it finish, or run it again with --overwrite."
+            f"{path}: unfinished run: status {manifest.status}{cause}; let it finish, or go on with 'iovsim resume'."
         )
     return Run(path, manifest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from iovsim.errors import ResultsError, ScenarioError
 from iovsim.experiment.inputs import scenario_inputs
 from iovsim.experiment.resume import unfinished_runs
 from iovsim.experiment.run import RunSpec, check_out, manifest_of, run_one, state_of
-from iovsim.learning.store.folder import StoreSpec
+from iovsim.learning.store.folder import StoreSpec, stored_files
 from iovsim.results import RunFolder, RunState, Stage, open_run, read_manifest
 
 WORLD: dict[str, Any] = {
@@ -159,6 +160,23 @@ def manifest_without(place: Path, key: str) -> None:
     content = json.loads(path.read_text())
     del content[key]
     path.write_text(json.dumps(content))
+
+
+def test_nothing_depends_on_the_clock(
+    spec: RunSpec, place: Path, session_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_one(spec, session_cache, quiet)
+    hours = itertools.cycle((0.0, 9e5, -9e5, 3.0, 4e9, -1e9))
+    monkeypatch.setattr("time.time", lambda: 1e9 + next(hours))
+    monkeypatch.setattr("iovsim.results.folder.now", lambda: f"{1970 + int(next(hours)) % 90}-01-01T00:00:00+00:00")
+    store = StoreSpec(place / "store", 200_000)  # small: entries have to go
+    jumping = [replace(spec, out=place / name, store=store) for name in ("once", "again")]
+    for each in jumping:
+        RunFolder.create(each.out, manifest_of(each, {}), overwrite=True).recorder.discard()
+        run_one(each, place / "cache", quiet, overwrite=True)
+        assert state_of(each).stage is Stage.COMPLETE
+        assert open_run(each.out).fingerprint() == open_run(spec.out).fingerprint()
+    assert sum(file.size_bytes for file in stored_files(store.folder)) <= 200_000
 
 
 def test_a_moved_folder_of_worlds_is_the_same_run(spec: RunSpec, place: Path) -> None:

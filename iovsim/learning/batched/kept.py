@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from iovsim.domain import IntArray
+from iovsim.errors import TrainingError
 from iovsim.learning.backbones.backbone import Inputs
-from iovsim.learning.batched.state_files import Shape, StateFile, made, opened
+from iovsim.learning.batched.state_files import Shape, StateFile, made, opened, reserve
 
 GROUP = 64
 """Samples that are worked out together, of like length."""
@@ -132,6 +133,12 @@ class Kept:
         if size <= self._in_memory_bytes:
             return torch.empty(rows, width, dtype=dtype)
         with tempfile.TemporaryFile() as file:
-            file.truncate(size)
+            try:
+                reserve(file, size)
+            except OSError as error:
+                raise TrainingError(
+                    f"{tempfile.gettempdir()}: no room for {size} bytes of states below the lowest adapter "
+                    f"({error.strerror}); free space there, or let TMPDIR name another folder."
+                ) from error
             mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=(size,))
         return torch.from_numpy(mapped).view(dtype).view(rows, width)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -91,21 +92,25 @@ def made(folder: Path, shape: Shape) -> StateFile | None:
     try:
         _make_room(folder.parent, shape.size_bytes)
         with whole_folder(folder) as part:
-            _reserve(part / ROWS, shape.size_bytes)
-            _reserve(part / DIGESTS, shape.groups * DIGEST_BYTES)
+            for name, size in ((ROWS, shape.size_bytes), (DIGESTS, shape.groups * DIGEST_BYTES)):
+                with (part / name).open("wb") as file:
+                    reserve(file, size)
             (part / SHAPE).write_text(json.dumps(asdict(shape) | {"dtype": str(shape.dtype)}))
     except (OSError, ResultsError):
         return None
     return opened(folder)
 
 
-def _reserve(path: Path, size: int) -> None:
-    """A file of zeros that has its space: to write into a mapped file of which the disk has no room kills a process."""
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.write(bytes(size))
+def reserve(file: IO[bytes], size: int) -> None:
+    """Fills a new file with zeros that have their space: where the disk has no room, a mapped file kills its process.
+
+    Raises `OSError` where there is no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.write(bytes(size))
+        file.flush()
 
 
 def _make_room(place: Path, size: int) -> None:
