@@ -64,13 +64,20 @@ lora = { dropout = 0.1, top_blocks = 1 }
 shards = { samples = 16, label_alpha = 0.5 }
 """
 
+STUDY = """
+name = "soak"
+scenario = "world.toml"
+policies = ["random", "all-available"]
+seeds = "1-2"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
     """A command line that is to be killed. It is given in a folder that holds `files`, and writes below `out`."""
 
     arguments: Sequence[str]
-    files: Mapping[str, str] = field(default_factory=lambda: {"world.toml": WORLD})
+    files: Mapping[str, str] = field(default_factory=lambda: {"world.toml": WORLD, "study.toml": STUDY})
     out: str = "runs"
     resumed: bool = True  # whether `iovsim resume OUT` may take its place
     workers: bool = False  # whether one of its workers is killed in its place: then it must go on by itself
@@ -139,17 +146,21 @@ def _disturbed(
         wait_s = rng.uniform(0.0, takes_s)
         process = _begun(soaked, arguments, folder)
         hit = _worker_killed(process, wait_s, rng) if soaked.workers else _killed(process, wait_s, rng)
-        done.append(f"{arguments[0]}: {hit}")
+        done.append(f"{_name(arguments)}: {hit}")
         if soaked.workers:
             failures.append(_ended(process, folder))
         resumes = soaked.resumed and rng.random() < INSTEAD_RESUME and any((folder / soaked.out).rglob(MANIFEST))
         arguments = ["resume", soaked.out] if resumes else list(soaked.arguments)
-    for again in ([arguments] if arguments[0] == "resume" else []) + [list(soaked.arguments)]:
+    for again in [arguments] * (_name(arguments) == "resume") + [list(soaked.arguments)]:
         failures.append(
             _ended(_begun(soaked, again, folder), folder)
         )  # the command itself too: some runs may not have begun
-        done.append(f"{again[0]}: to its end")
+        done.append(f"{_name(again)}: to its end")
     return done, filter(None, failures)
+
+
+def _name(arguments: Sequence[str]) -> str:
+    return arguments[0] if arguments else "program"
 
 
 def _begun(soaked: Soaked, arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -174,15 +185,26 @@ def _said(folder: Path) -> Path:
 
 def _ended(process: subprocess.Popen[bytes], folder: Path) -> str:
     """Lets a command come to its end; if that is not a good one, says how it ended and what it said last."""
-    if process.wait() == 0:
+    if _waited(process, None) == 0:
         return ""
     return f"exit status {process.returncode}: {_said(folder).read_text(errors='replace')[-LAST_WORDS:].strip()}"
+
+
+def _waited(process: subprocess.Popen[bytes], timeout_s: float | None) -> int:
+    """Its exit status. Raises `subprocess.TimeoutExpired`; whatever else ends the waiting ends the command too."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        raise
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def _killed(process: subprocess.Popen[bytes], wait_s: float, rng: np.random.Generator) -> str:
     """Kills the command, alone or with all its children, after a while; says what was hit."""
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=wait_s)
+        _waited(process, wait_s)
         return f"over before {wait_s:.2f} s"
     group = rng.random() < WHOLE_GROUP
     (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
@@ -196,7 +218,7 @@ def _killed(process: subprocess.Popen[bytes], wait_s: float, rng: np.random.Gene
 def _worker_killed(process: subprocess.Popen[bytes], wait_s: float, rng: np.random.Generator) -> str:
     """Kills one of the command's children after a while; says which."""
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=wait_s)
+        _waited(process, wait_s)
         return f"over before {wait_s:.2f} s"
     children = psutil.Process(process.pid).children()
     if not children:
@@ -222,7 +244,9 @@ def main() -> None:
     parser.add_argument("--workers", action="store_true", help="kill one of its workers in place of the command")
     parser.add_argument("--no-resume", action="store_true", help="never try `iovsim resume` in its place")
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="of iovsim; given in a folder with a small world.toml, into runs"
+        "arguments",
+        nargs=argparse.REMAINDER,
+        help="of iovsim; given in a folder with a small world.toml and study.toml, into runs",
     )
     asked = parser.parse_args()
     soaked = Soaked(asked.arguments or USUAL, resumed=not asked.no_resume, workers=asked.workers)

@@ -13,15 +13,14 @@ from iovsim.errors import ResultsError
 SEED = 1
 
 CARELESS = """
-import pathlib, sys, time
-from pathlib import Path
+import pathlib, time
 out = pathlib.Path("runs")
 if not out.exists():
     out.mkdir()
     with (out / "table").open("w") as file:
-        for word in ("one", "two"):
+        for word in range(20):
             print(word, file=file, flush=True)
-            time.sleep(0.5)
+            time.sleep(0.05)
 """
 
 CAREFUL = """
@@ -32,9 +31,9 @@ for part in pathlib.Path().glob("*.part"):
     part.unlink()
 if not (out / "table").exists():
     with pathlib.Path("table.part").open("w") as file:
-        for word in ("one", "two"):
+        for word in range(20):
             print(word, file=file, flush=True)
-            time.sleep(0.5)
+            time.sleep(0.05)
     os.replace("table.part", out / "table")
 """
 
