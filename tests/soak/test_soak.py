@@ -20,7 +20,7 @@ if not out.exists():
     with (out / "table").open("w") as file:
         for word in range(20):
             print(word, file=file, flush=True)
-            time.sleep(0.05)
+            time.sleep(0.02)
 """
 
 CAREFUL = """
@@ -33,7 +33,7 @@ if not (out / "table").exists():
     with pathlib.Path("table.part").open("w") as file:
         for word in range(20):
             print(word, file=file, flush=True)
-            time.sleep(0.05)
+            time.sleep(0.02)
     os.replace("table.part", out / "table")
 """
 
