@@ -35,8 +35,9 @@ $(BENCH)/installed: pyproject.toml constraints-bench.txt
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --constraint constraints-bench.txt --editable '.[bench]'
 	@touch $@
 
-soak: install ## kill runs at 30 moments each, give the command again, and compare bit for bit
+soak: install ## kill runs at 30 moments and workers of a study at 20, go on, and compare bit for bit
 	$(BIN)/python -m iovsim.bench.soak --moments 30
+	$(BIN)/python -m iovsim.bench.soak --moments 20 --workers study study.toml --out runs --jobs 2
 
 quality: install ## what the built-in model is worth; PHOTOGRAPHS=folder adds gtsrb32.npz and trafficlight32.npz
 	$(BIN)/python -m iovsim.bench.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))

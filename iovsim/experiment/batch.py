@@ -25,6 +25,7 @@ def run_all(specs: Sequence[RunSpec], cache: Path, report: Report, *, jobs: int,
     The first error ends the other workers and is raised; what was finished stays.
     """
     check_all(specs)
+    check_trainers(specs)
     check_out(list(specs), overwrite=overwrite)
     with closing(run_each(specs, cache, report, jobs=jobs, overwrite=overwrite)) as outcomes:
         for outcome in outcomes:
@@ -63,7 +64,7 @@ def train_all(specs: Sequence[CentralSpec], cache: Path, report: Report, *, jobs
 def check_all(specs: Sequence[RunSpec]) -> None:
     """Raises `ScenarioError` where two runs would write into one folder: policies of the same name, a seed twice.
 
-    Also for a policy file or a way to train that can never work.
+    Also for a policy file that can never work.
     """
     seen: set[Path] = set()
     for spec in specs:
@@ -74,6 +75,10 @@ def check_all(specs: Sequence[RunSpec]) -> None:
         seen.add(spec.out)
     for policy in {id(s.policy): s.policy for s in specs}.values():
         build_method(policy)
+
+
+def check_trainers(specs: Sequence[RunSpec]) -> None:
+    """Raises `TrainingError` for a way to train that this computer does not have."""
     for training in {s.training for s in specs}:
         check_trainer(training)
 

@@ -16,6 +16,7 @@ from iovsim.files import explained, write_whole
 from iovsim.learning.store.folder import StoreSpec
 from iovsim.locks import let_go, taken
 from iovsim.results.manifest import NAME as MANIFEST
+from iovsim.studies.place import url_of
 from iovsim.studies.plan import Plan, plan_of
 
 NAME = "study.json"
@@ -50,6 +51,12 @@ def study_folder(plan: Plan) -> Iterator[Path]:
     Raises `ResultsError` where the folder belongs to something else, holds runs that this study does not ask for, is
     being written by another process, or cannot be written.
     """
+    url = url_of(plan.out)
+    if url is not None:
+        raise ResultsError(
+            f"--out {url}: a study needs a folder of this computer, which tells what is finished; runs that other "
+            "machines make are sent there."
+        )
     with explained(plan.out, "create the study's folder"):
         plan.out.mkdir(parents=True, exist_ok=True)
         lock = taken(plan.out)

@@ -94,6 +94,12 @@ def test_two_studies_do_not_share_a_folder(tmp_path: Path) -> None:
         study(planned(tmp_path, name="yours"), tmp_path, engine([]))
 
 
+def test_a_study_is_not_kept_behind_a_url(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    with pytest.raises(ResultsError, match="--out s3://bucket/runs: a study needs a folder of this computer"):
+        study(replace(plan, out=Path("s3://bucket/runs")), tmp_path, engine([]))
+
+
 def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     lock = taken(tmp_path / "out")

@@ -27,8 +27,8 @@ from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import LearningTask, check_job
 from iovsim.learning.trainer import PeftTrainer
 
-NUMBERS_AT_ONCE = 8 * 8 * 17 * 128
-"""Of a chunk: samples times tokens times width. More floods a processor's second-level cache."""
+BYTES_AT_ONCE = 8 * 8 * 17 * 128 * 4
+"""Of a chunk: samples times tokens times width, in the computed type. More floods a processor's second-level cache."""
 
 MOST_AT_ONCE = 64
 
@@ -134,7 +134,7 @@ class BatchedTrainer:
             trained=trained(self._models.precision),
             device=self._models.device,
             # Samples of different lengths are not padded to each other's: such vehicles are trained one by one.
-            most=_most_at_once(work.batch_size, source.computed) if source.alike else 1,
+            most=_most_at_once(work.batch_size * source.computed, self._models.precision) if source.alike else 1,
         )
 
 
@@ -143,5 +143,6 @@ def _layers(job: TrainJob) -> tuple[str, ...]:
     return tuple(name.removeprefix(f"{PREFIX}trunk.") for name in adapted_layers(job.adapter))
 
 
-def _most_at_once(samples: int, numbers: int) -> int:
-    return max(1, min(MOST_AT_ONCE, NUMBERS_AT_ONCE // (samples * numbers)))
+def _most_at_once(numbers: int, precision: Precision) -> int:
+    """How many vehicles, each with so many numbers."""
+    return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (numbers * computed(precision).itemsize)))
