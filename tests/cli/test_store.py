@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iovsim.cli import main
-from iovsim.learning.store.digest import digest_of
+from iovsim.learning.digest import digest_of
 from iovsim.learning.store.folder import StoreFolder, StoreSpec, stored_files
 from iovsim.results import read_manifest
 
