@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from iovsim.cli.run_commands import CacheOption
 from iovsim.cli.store_options import LimitOption, NoStoreOption, StoreOption
 from iovsim.config.study import StudyFile, load_study
+from iovsim.errors import ScenarioError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
 from iovsim.paths import usable_cache
 
@@ -79,6 +80,8 @@ def run(
     cache: CacheOption = None,
 ) -> None:
     """Run what is not finished yet of a study; the same command again goes on where it was broken off."""
+    if engine is EngineName.LOCAL and address is not None:
+        raise ScenarioError(f"--address {address}: is that of a Ray cluster; add --engine ray, or leave it out.")
     file = load_study(study)
     folder = usable_cache(cache)
     kept = chosen_store(store, no_store, store_limit, folder)
@@ -159,9 +162,9 @@ def _show(plan: Any, cache: Path, jobs: int, console: Console, *, overwrite: boo
     from iovsim.cli.study_tables import print_plan
     from iovsim.progress import shown
     from iovsim.studies.estimate import estimate
-    from iovsim.studies.run import unfinished
+    from iovsim.studies.run import to_do
 
-    left = list(plan.runs) if overwrite else unfinished(plan.runs)
+    left = to_do(plan, overwrite=overwrite)
     with shown(console) as report:
         guess = estimate(plan.runs, cache, lambda step, done: report("estimate", step, done))
     print_plan(console, plan, len(left), guess, min(jobs, max(len(left), 1)))

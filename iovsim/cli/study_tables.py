@@ -56,7 +56,7 @@ def print_status(console: Console, status: StudyStatus, *, every: bool) -> None:
     if len(shown) > MOST_LINES and not every:
         console.print(f"and {len(shown) - MOST_LINES} more that failed; --all shows every run", highlight=False)
     if not status.at_work and status.count(Progress.COMPLETE) < len(record.runs):
-        console.print(f"go on: iovsim study {record.source} --out FOLDER, as before", highlight=False, soft_wrap=True)
+        console.print(f"go on: iovsim resume {status.folder}", highlight=False, soft_wrap=True)
 
 
 def _words(run: RunProgress) -> str:

@@ -51,12 +51,7 @@ def study_folder(plan: Plan) -> Iterator[Path]:
     Raises `ResultsError` where the folder belongs to something else, holds runs that this study does not ask for, is
     being written by another process, or cannot be written.
     """
-    url = url_of(plan.out)
-    if url is not None:
-        raise ResultsError(
-            f"--out {url}: a study needs a folder of this computer, which tells what is finished; runs that other "
-            "machines make are sent there."
-        )
+    check_folder(plan)
     with explained(plan.out, "create the study's folder"):
         plan.out.mkdir(parents=True, exist_ok=True)
         lock = taken(plan.out)
@@ -66,7 +61,7 @@ def study_folder(plan: Plan) -> Iterator[Path]:
             "--out."
         )
     try:
-        _check(plan)
+        check_folder(plan)  # again: another process may have been at it until now
         write_whole(plan.out / NAME, _text(record_of(plan)).encode())
         yield plan.out
     finally:
@@ -124,7 +119,16 @@ def planned_again(folder: Path, store: StoreSpec | None) -> Plan:
     return plan_of(study_from(dict(record.study), Path(record.source)), folder, store)
 
 
-def _check(plan: Plan) -> None:
+def check_folder(plan: Plan) -> None:
+    """Raises `ResultsError` where the folder is none, belongs to something else, or holds runs not asked for."""
+    url = url_of(plan.out)
+    if url is not None:
+        raise ResultsError(
+            f"--out {url}: a study needs a folder of this computer, which tells what is finished; runs that other "
+            "machines make are sent there."
+        )
+    if plan.out.is_file():
+        raise ResultsError(f"--out {plan.out}: is a file, a study needs a folder; choose another.")
     if (plan.out / NAME).exists():
         found = read_study(plan.out)
         if found.name != plan.study.name:

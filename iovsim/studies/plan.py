@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario, StudyFile, load_policy, load_scenario
 from iovsim.domain import TrainerSpec
-from iovsim.errors import ScenarioError, near_match
+from iovsim.errors import ScenarioError, located, near_match
 from iovsim.experiment.run import RunSpec
 from iovsim.learning.store.folder import StoreSpec
 
@@ -50,8 +50,10 @@ def plan_of(study: StudyFile, out: Path, store: StoreSpec | None) -> Plan:
     runs: list[RunSpec] = []
     for variant in variants:
         changes = study.set | dict(variant.changes)
-        scenario = load_scenario(study.resolved(study.scenario), _for_scenario(changes))
-        policies = [load_policy(study.resolved(p), _for_policies(changes)) for p in study.policies]
+        with located(f"{study.source}: key 'scenario', 'set' or 'grid'"):
+            scenario = load_scenario(study.resolved(study.scenario), _for_scenario(changes))
+        with located(f"{study.source}: key 'policies', or one of 'set' or 'grid' that begins with it"):
+            policies = [load_policy(study.resolved(p), _for_policies(changes)) for p in study.policies]
         _check(study, scenario, policies)
         folder = out / variant.name
         runs += [
@@ -103,7 +105,8 @@ def _check(study: StudyFile, scenario: Scenario, policies: Sequence[PolicyFile])
         raise ScenarioError(f"study {study.name!r}: two policies are named {twice[0]!r}; give each its own 'name'.")
     if study.baseline is not None and study.baseline not in names:
         raise ScenarioError(
-            f"study {study.name!r}: key 'baseline': no policy {study.baseline!r}; {near_match(study.baseline, names)}"
+            f"study {study.name!r}: key 'baseline': {study.baseline!r} is none of the study's policies; "
+            f"{near_match(study.baseline, names)}"
         )
     tasks = [task.name for task in scenario.tasks]
     for task in study.targets:

@@ -12,7 +12,7 @@ from iovsim.experiment.batch import check_all, run_each
 from iovsim.experiment.pool import Outcome, Report
 from iovsim.experiment.run import RunSpec, states_of
 from iovsim.results.state import Stage
-from iovsim.studies.folder import study_folder
+from iovsim.studies.folder import check_folder, study_folder
 from iovsim.studies.plan import Plan
 
 Engine = Callable[[Sequence[RunSpec], Path, Report], Generator[Outcome, None, None]]
@@ -48,9 +48,8 @@ def run_study(
     The first run's error ends the study, since then all others would most likely end so too; a later one is kept in the
     tally and the study goes on. Raises an `IovsimError` for wrong input and for a folder that cannot be used.
     """
-    check_all(plan.runs)
+    left = to_do(plan, overwrite=overwrite)
     with study_folder(plan):
-        left = list(plan.runs) if overwrite else unfinished(plan.runs)
         tally = Tally(len(plan.runs), kept=len(plan.runs) - len(left))
         ended(tally, "")
         if not left:
@@ -72,13 +71,24 @@ def check_all_ended_well(tally: Tally) -> None:
         )
 
 
+def to_do(plan: Plan, *, overwrite: bool = False) -> list[RunSpec]:
+    """The runs of a plan that are still to be done; only reads.
+
+    Raises an `IovsimError` for whatever is wrong with the plan, and where its folder is not for it.
+    """
+    check_all(plan.runs)
+    check_folder(plan)
+    return list(plan.runs) if overwrite else unfinished(plan.runs)
+
+
 def unfinished(specs: Sequence[RunSpec]) -> list[RunSpec]:
     """The runs that are still to be done. Raises `ResultsError` where a folder holds something else."""
     left = []
     for spec, state in zip(specs, states_of(specs), strict=True):
         if state.stage is Stage.OTHER:
             raise ResultsError(
-                f"{spec.out}: {state.reason}; choose another --out, or replace what this one holds with --overwrite."
+                f"{spec.out}: {state.reason}; undo that, give 'iovsim study' another --out, or replace what is there "
+                "with its --overwrite."
             )
         if state.stage is not Stage.COMPLETE:
             left.append(spec)

@@ -38,6 +38,7 @@ class RunProgress:
 class StudyStatus:
     """A study and how far its runs are. `at_work`: a process holds the study's folder at this moment."""
 
+    folder: Path
     record: StudyRecord
     runs: tuple[RunProgress, ...]
     at_work: bool
@@ -49,7 +50,7 @@ class StudyStatus:
 def study_status(folder: Path) -> StudyStatus:
     """Only reads. Raises `ResultsError` where `folder` is not that of a study."""
     record = read_study(folder)
-    return StudyStatus(record, tuple(_progress(folder, run) for run in record.runs), is_taken(folder))
+    return StudyStatus(folder, record, tuple(_progress(folder, run) for run in record.runs), is_taken(folder))
 
 
 def failed(runs: Sequence[RunProgress]) -> list[RunProgress]:

@@ -72,7 +72,7 @@ def test_variants_with_long_or_similar_names_are_numbered(tmp_path: Path) -> Non
         ({"policies": ["randon"]}, r"no such built-in policy; did you mean 'random'\?"),
         ({"policies": []}, r"key 'policies'.*at least 1"),
         ({"policies": ["random", "random"]}, "two policies are named 'random'"),
-        ({"baseline": "all"}, r"key 'baseline': no policy 'all'; did you mean 'all-available'\?"),
+        ({"baseline": "all"}, r"'baseline': 'all' is none of the study's policies; did you mean 'all-available'\?"),
         ({"targets": {"light": 0.5}}, r"key 'targets': no task 'light'; did you mean 'lights'\?"),
         ({"targets": {"lights": 60.0}}, r"key 'targets.lights': found 60.0; .*less than or equal to 1"),
         ({"seeds": "1-"}, r"key 'seeds': found '1-'; cannot read '1-'"),

@@ -77,7 +77,7 @@ def test_more_seeds_and_policies_extend_a_study(tmp_path: Path) -> None:
 def test_an_edited_scenario_is_told_and_nothing_is_run(tmp_path: Path) -> None:
     study(planned(tmp_path), tmp_path, engine([]))
     done: list[str] = []
-    with pytest.raises(ResultsError, match=r"rounds.merge_every \(found 1, asked 2\).*choose another --out"):
+    with pytest.raises(ResultsError, match=r"rounds.merge_every \(found 1, asked 2\).*another --out"):
         study(planned(tmp_path, set={"rounds.merge_every": 2}), tmp_path, engine(done))
     assert done == []
 
