@@ -48,14 +48,7 @@ class RunFolder:
         lock = _locked(path)
         try:
             _check_room(path, fresh, overwrite)
-            write_manifest(path, fresh)  # before the old tables go: whatever happens, they are vouched for no more
-            try:
-                _clear(path)
-                return cls(path, fresh, Recorder(path), lock)
-            except ResultsError as problem:
-                with suppress(ResultsError):
-                    write_manifest(path, replace(fresh, status=RunStatus.FAILED, finished=now(), error=str(problem)))
-                raise
+            return cls(path, fresh, _begun(path, fresh), lock)
         except BaseException:
             let_go(lock)
             if not existed:
@@ -102,6 +95,23 @@ class RunFolder:
     def _try_end(self, status: RunStatus, error: str | None) -> None:
         with suppress(ResultsError):  # the disk that broke the run refuses this too: the status stays "running"
             self._end(status, error, {})
+
+
+def _begun(path: Path, fresh: Manifest) -> Recorder:
+    """Writes the manifest and makes room for tables; whatever stops that once it is there, it tells."""
+    try:
+        write_manifest(path, fresh)  # before the old tables go: whatever happens, they are vouched for no more
+        try:
+            _clear(path)
+            return Recorder(path)
+        except ResultsError as problem:
+            with suppress(ResultsError):
+                write_manifest(path, replace(fresh, status=RunStatus.FAILED, finished=now(), error=str(problem)))
+            raise
+    except KeyboardInterrupt:
+        with suppress(ResultsError):
+            write_manifest(path, replace(fresh, status=RunStatus.INTERRUPTED, finished=now()))
+        raise
 
 
 def check_free(path: Path) -> None:
