@@ -1,7 +1,7 @@
-"""Work of one kind becomes finished adapters: some jobs at a time, until the first of them is done, then the next join.
+"""Work of one kind becomes finished adapters: a chunk of jobs trains together, and where one is done the next joins.
 
-On a processor, the first gradient of each size of chunk is worked out again for its outer vehicles alone; where any bit
-differs, that size is not used.
+On a processor, a step of each new composition of a chunk is worked out again for its outer vehicles alone; where any
+bit differs, chunks of that size are not used.
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ import torch
 from torch import Tensor
 
 from iovsim.domain import Failure, Float32Array, IntArray, Update
+from iovsim.learning.batched.flat import Flat, begun, beside
 from iovsim.learning.batched.many import Dropout
-from iovsim.learning.batched.model import Batch, Parameters, Upper, losses_and_gradients, put_in_place, release
+from iovsim.learning.batched.model import (
+    Batch,
+    Heads,
+    Parameters,
+    Targets,
+    Upper,
+    joined,
+    losses_and_gradients,
+    put_in_place,
+    release,
+)
 from iovsim.learning.batched.models import Source
-from iovsim.learning.batched.optimise import Flat, step
-from iovsim.learning.batched.work import Work, filled, gathered, scattered
+from iovsim.learning.batched.optimise import step
+from iovsim.learning.batched.work import Work, filled
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
 
 LOOK_AFTER = 64
@@ -27,18 +38,26 @@ LOOK_AFTER = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """What the jobs of one task train on."""
+
+    source: Source
+    labels: IntArray  # of the training pool
+    class_weights: Float32Array  # (classes,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """What jobs that can be trained together share, and which sizes of chunk were found to change nothing."""
 
     upper: Upper
-    source: Source
-    labels: IntArray
-    class_weights: Float32Array  # (classes,)
+    samples: dict[str, Samples]  # by task
+    alike: bool  # all samples have one shape, so that short batches can be filled up
     dtype: torch.dtype  # of the computed part of the trunk
     trained: torch.dtype  # of adapters and heads
     device: torch.device
     most: int  # at once
-    proven: dict[int, bool] = field(default_factory=lambda: {1: True})
+    proven: dict[object, bool] = field(default_factory=lambda: {1: True})  # sizes of chunks, and of a task's part
 
     def size(self, jobs: int) -> int:
         """How many of so many jobs to train at once: chunks about equally full, none of a size that changes bits."""
@@ -46,32 +65,85 @@ class Kind:
         return max(k for k in range(1, -(-jobs // chunks) + 1) if self.proven.get(k, True))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The vehicles of a chunk that share task and recipe."""
+
+    rows: slice
+    works: Sequence[Work]
+
+    @property
+    def task(self) -> str:
+        return self.works[0].job.task
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Jobs in training and their parameters; those of one part lie beside each other."""
+
+    works: Sequence[Work]
+    flat: Flat
+
+    def parts(self) -> tuple[Part, ...]:
+        starts = [k for k, work in enumerate(self.works) if k == 0 or work.group() != self.works[k - 1].group()]
+        ends = [*starts[1:], len(self.works)]
+        return tuple(Part(slice(a, b), self.works[a:b]) for a, b in zip(starts, ends, strict=True))
+
+
 def train_alike(kind: Kind, works: Sequence[Work]) -> list[Update | Failure]:
     """Their outcomes, in their order. Long jobs begin first, so that none is left over alone."""
-    outcomes: dict[int, Update | Failure] = {}
-    waiting = sorted(range(len(works)), key=lambda k: -works[k].left)
-    while waiting:
-        size = kind.size(len(waiting))
-        chunk = [works[k] for k in waiting[:size]]
-        try:
-            _some_steps(kind, chunk)
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            if size == 1:
-                outcomes[waiting.pop(0)] = no_memory(chunk[0].job)
-            else:
-                kind.proven.update(dict.fromkeys(range(size // 2 + 1, kind.most + 1), False))
-            continue
-        for k in waiting[:size]:
-            outcome = _outcome(works[k])
-            if outcome is not None:
-                outcomes[k] = outcome
-        waiting = [k for k in waiting if k not in outcomes]
-    return [outcomes[k] for k in range(len(works))]
+    outcomes: dict[Work, Update | Failure] = {}
+    waiting = sorted(works, key=lambda work: -work.left)
+    chunk: Chunk | None = None
+    while waiting or chunk is not None:
+        running = len(chunk.works) if chunk is not None else 0
+        size = kind.size(running + len(waiting))
+        if chunk is not None and size < running:
+            waiting = _anew(chunk.works[size:]) + waiting
+            chunk = _kept(chunk, range(size))
+        new, waiting = waiting[: max(size - running, 0)], waiting[max(size - running, 0) :]
+        together = [*(chunk.works if chunk is not None else ()), *new]
+        chunk = _some_steps(kind, chunk, new)
+        if chunk is not None:
+            outcomes |= {work: found for k, work in enumerate(chunk.works) if (found := _outcome(work, chunk, k))}
+            chunk = _kept(chunk, [k for k, work in enumerate(chunk.works) if work not in outcomes])
+        elif len(together) == 1:
+            outcomes[together[0]] = no_memory(together[0].job)
+        else:
+            waiting = _anew(together) + waiting
+    return [outcomes[work] for work in works]
 
 
-def _outcome(work: Work) -> Update | Failure | None:
+def _anew(works: Sequence[Work]) -> list[Work]:
+    for work in works:
+        work.begin_anew()
+    return list(works)
+
+
+def _topped_up(kind: Kind, chunk: Chunk | None, new: Sequence[Work]) -> Chunk:
+    """The chunk with more jobs, those of one part beside each other and, there, those that are equally far."""
+    if not new and chunk is not None:
+        return chunk
+    works = [*(chunk.works if chunk is not None else ()), *new]
+    adapters, layouts = [w.job.adapter.tensors for w in new], [w.layout for w in new]
+    flat = begun(adapters, layouts, kind.trained, kind.device)
+    if chunk is not None:
+        flat = beside(chunk.flat, flat)
+    groups = {group: number for number, group in enumerate(dict.fromkeys(work.group() for work in works))}
+    order = sorted(range(len(works)), key=lambda k: (groups[works[k].group()], works[k].done, k))
+    if order != list(range(len(works))):
+        flat = flat.picked(order)
+    return Chunk([works[k] for k in order], flat)
+
+
+def _kept(chunk: Chunk, rows: Sequence[int]) -> Chunk | None:
+    """What is left where only these vehicles go on; None: nobody does."""
+    if len(rows) == len(chunk.works):
+        return chunk
+    return Chunk([chunk.works[k] for k in rows], chunk.flat.picked(rows)) if rows else None
+
+
+def _outcome(work: Work, chunk: Chunk, row: int) -> Update | Failure | None:
     """None: there are steps left."""
     job = work.job
     epochs = work.epoch_losses()
@@ -82,107 +154,167 @@ def _outcome(work: Work) -> Update | Failure | None:
         return diverged(job, f"the loss is {work.losses[-1]} in epoch {len(epochs)}")
     if work.left:
         return None
-    adapter = work.adapter()
+    adapter = work.adapter(chunk.flat.values[row].cpu().numpy())
     if adapter is None:
         return diverged(job, "its weights are no longer finite")
     return Update(adapter, len(job.samples), loss_before=epochs[0], loss_after=epochs[-1], fraction=1.0)
 
 
-def _some_steps(kind: Kind, works: list[Work]) -> None:
-    """As many steps as all of them have left, and not too many to look at the losses between."""
-    generators = _generators(works)
-    before = [g.get_state() for g in generators]
+def _some_steps(kind: Kind, chunk: Chunk | None, new: Sequence[Work]) -> Chunk | None:
+    """The chunk with more jobs, after as many steps as all have left, and not too many to look at the losses between.
+
+    None where it has to be given up, since memory does not suffice or bits would change; `kind` then knows.
+    """
     try:
-        flat, losses = _stepped(kind, works)
-    except (MemoryError, RuntimeError):
-        _reset(generators, before)
-        raise
+        chunk = _topped_up(kind, chunk, new)
+        losses = _stepped(kind, chunk)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        count = len(new) if chunk is None else len(chunk.works)
+        if count > 1:
+            kind.proven.update(dict.fromkeys(range(count // 2 + 1, kind.most + 1), False))
+        return None
     finally:
         release(kind.upper)
-    if losses:
-        scattered(works, flat, losses)
-    else:
-        _reset(generators, before)
+    if losses is None:
+        return None
+    for work, found in zip(chunk.works, torch.stack(losses).cpu().T.tolist(), strict=True):
+        work.losses += found
+    return chunk
 
 
-def _stepped(kind: Kind, works: list[Work]) -> tuple[Flat, list[Tensor]]:
-    """The works' states after some steps, and the losses (V,) of each; none where this size of chunk changes bits."""
-    flat = gathered(works, kind.trained, kind.device)
-    parameters = _parameters(kind, works, flat)
+def _stepped(kind: Kind, chunk: Chunk) -> list[Tensor] | None:
+    """The losses (V,) of each step; None where this size of chunk changes bits."""
+    parts = chunk.parts()
+    count = min(LOOK_AFTER, *(work.left for work in chunk.works))
+    parameters = _parameters(kind, chunk.works, parts, chunk.flat)
     put_in_place(kind.upper, parameters)
+    upcoming = _upcoming(kind, parts, count)
     losses: list[Tensor] = []
-    count = min(LOOK_AFTER, *(w.left for w in works))
     for done in range(count):
-        rows = [w.batches[w.done + done] for w in works]
+        batch = upcoming.batch(kind, done)
         # At the last step, since new adapters have factors of zero, and then much is equal that need not be.
-        looked_at = len(works) not in kind.proven and done == count - 1
+        looked_at = done == count - 1 and not _is_proven(kind, parts)
         drawn = [g.get_state() for g in parameters.dropout.generators] if looked_at else []
-        found = losses_and_gradients(kind.upper, parameters, _batch(kind, rows, works[0].batch_size))
+        losses.append(losses_and_gradients(kind.upper, parameters, batch))
         if looked_at:
-            kind.proven[len(works)] = _same_alone(kind, works, parameters, rows, drawn)
-            if not kind.proven[len(works)]:
-                return flat, []
-        step(flat, works[0].job.recipe)
-        losses.append(found)
-    return flat, losses
+            if not _same_alone(kind, chunk, upcoming, done, drawn):
+                kind.proven[len(chunk.works)] = False
+                return None
+            put_in_place(kind.upper, parameters)
+            kind.proven.update(dict.fromkeys(_sizes(parts), True))
+        for part in parts:
+            steps = [work.done + done for work in part.works]
+            first = part.works[0]
+            step(chunk.flat.part(part.rows), steps, first.layout.length, first.job.recipe)
+    return losses
 
 
-def _generators(works: Sequence[Work]) -> list[torch.Generator]:
-    """Of dropout; none where there is none."""
-    return [w.generator for w in works if w.generator is not None]
+@dataclass(frozen=True, slots=True, eq=False)
+class Upcoming:
+    """The next batches of V vehicles: all that is known before the first of these steps, on the device."""
+
+    parts: tuple[Part, ...]
+    numbers: IntArray  # (steps, V, b): of samples; short batches are filled up
+    counts: IntArray  # (steps, V): of samples that are not filled in
+    rows: Tensor  # the numbers
+    labels: tuple[Tensor, ...]  # of each part, (steps, V, b)
+    weights: tuple[Tensor, ...]  # likewise
+
+    def alone(self, number: int, row: int) -> Upcoming:
+        """Those of one vehicle, which belongs to the part of this number."""
+        part, own = self.parts[number], slice(row, row + 1)
+        within = slice(row - part.rows.start, row - part.rows.start + 1)
+        return Upcoming(
+            parts=(Part(slice(0, 1), part.works[within]),),
+            numbers=self.numbers[:, own],
+            counts=self.counts[:, own],
+            rows=self.rows[:, own],
+            labels=(self.labels[number][:, within],),
+            weights=(self.weights[number][:, within],),
+        )
+
+    def batch(self, kind: Kind, step: int) -> Batch:
+        """The batch of one step."""
+        size = self.numbers.shape[2] if kind.alike else int(self.counts[step].max())
+        rows = self.rows[step, :, :size]
+        found = [kind.samples[p.task].source(rows[p.rows].flatten(), kind.dtype) for p in self.parts]
+        return Batch(
+            states=joined([states for states, _ in found]),
+            beside=tuple(joined(same) for same in zip(*(inputs for _, inputs in found), strict=True)),
+            targets=tuple(
+                Targets(labels[step, :, :size], weights[step, :, :size])
+                for labels, weights in zip(self.labels, self.weights, strict=True)
+            ),
+            counts=tuple(self.counts[step].tolist()),
+            size=size,
+        )
 
 
-def _reset(generators: Sequence[torch.Generator], before: Sequence[Tensor]) -> None:
-    """Draws of dropout are taken back."""
-    for generator, state in zip(generators, before, strict=True):
-        generator.set_state(state)
+def _upcoming(kind: Kind, parts: tuple[Part, ...], count: int) -> Upcoming:
+    works = [work for part in parts for work in part.works]
+    size = works[0].batch_size
+    next_ = [[work.batches[work.done + k] for work in works] for k in range(count)]
+    numbers = np.stack([filled(batches, size) for batches in next_])
+    counts = np.array([[len(batch) for batch in batches] for batches in next_])
+    real = np.arange(size) < counts[:, :, None]
+    labels, weights = [], []
+    for part in parts:
+        samples = kind.samples[part.task]
+        samples.source.work_out(numbers[:, part.rows].ravel())
+        own = samples.labels[numbers[:, part.rows]]
+        of_samples = samples.class_weights[own] * real[:, part.rows] / counts[:, part.rows, None]
+        labels.append(torch.from_numpy(own).to(kind.device))
+        weights.append(torch.from_numpy(of_samples).to(kind.device, kind.trained))
+    return Upcoming(parts, numbers, counts, torch.from_numpy(numbers).to(kind.device), tuple(labels), tuple(weights))
 
 
-def _parameters(kind: Kind, works: Sequence[Work], flat: Flat) -> Parameters:
+def _parameters(kind: Kind, works: Sequence[Work], parts: Sequence[Part], flat: Flat) -> Parameters:
     scales = [w.job.adapter.scale if w.job.adapter.rank else 1.0 for w in works]
     return Parameters(
-        layout=works[0].layout,
+        heads=tuple(Heads(part.rows, part.works[0].layout) for part in parts),
         values=flat.values,
         gradients=flat.gradients,
         used=flat.values.to(kind.dtype),
         scale=torch.tensor(scales, dtype=kind.dtype, device=kind.device)[:, None, None],
-        dropout=Dropout(works[0].job.dropout, _generators(works)),
+        dropout=Dropout(works[0].job.dropout, [w.generator for w in works if w.generator is not None]),
     )
 
 
-def _batch(kind: Kind, batches: list[IntArray], size: int) -> Batch:
-    """The next batch of each work, filled up where samples have one shape, so that every batch has the same."""
-    rows, counts = filled(batches, size if kind.source.alike else len(batches[0]))
-    labels = kind.labels[rows]
-    real = np.arange(rows.shape[1]) < np.array(counts)[:, None]
-    weights = kind.class_weights[labels] * real / np.array(counts)[:, None]
-    states, beside = kind.source(rows.ravel(), kind.dtype)
-    return Batch(
-        states,
-        beside,
-        torch.from_numpy(labels).to(kind.device),
-        torch.from_numpy(weights).to(kind.device, kind.trained),
-        counts,
-    )
+def _sizes(parts: Sequence[Part]) -> list[object]:
+    """What decides the shapes of all products: how many vehicles there are, and how many of each task."""
+    return [parts[-1].rows.stop, *((part.task, len(part.works)) for part in parts)]
 
 
-def _same_alone(
-    kind: Kind, works: list[Work], together: Parameters, rows: list[IntArray], before: list[Tensor]
-) -> bool:
-    """Whether the first and the last vehicle of a chunk have the very gradient that they have alone."""
-    if kind.device.type != "cpu":
+def _is_proven(kind: Kind, parts: Sequence[Part]) -> bool:
+    if kind.device.type != "cpu" or parts[-1].rows.stop == 1:
         return True
-    for place in (0, len(works) - 1):
-        own = _generators([works[place]])
-        after = [g.get_state() for g in own]
-        _reset(own, before[place : place + 1])
-        flat = gathered([works[place]], kind.trained, kind.device)
-        flat.values.copy_(together.values[place])
-        alone = _parameters(kind, [works[place]], flat)
-        put_in_place(kind.upper, alone)
-        losses_and_gradients(kind.upper, alone, _batch(kind, [rows[place]], works[place].batch_size))
-        _reset(own, after)
-        if not torch.equal(alone.gradients[0], together.gradients[place]):
-            return False
-    put_in_place(kind.upper, together)
+    return all(size in kind.proven for size in _sizes(parts))
+
+
+def _same_alone(kind: Kind, chunk: Chunk, upcoming: Upcoming, step: int, drawn: Sequence[Tensor]) -> bool:
+    """Whether the outer vehicles of each part have the very gradient that they have alone, in this step.
+
+    `drawn` are the states of the generators of dropout before it.
+    """
+    for number, part in enumerate(upcoming.parts):
+        for row in {part.rows.start, part.rows.stop - 1}:
+            work, own = chunk.works[row], upcoming.alone(number, row)
+            flat = begun([work.job.adapter.tensors], [work.layout], kind.trained, kind.device)
+            flat.values.copy_(chunk.flat.values[row : row + 1, : work.layout.length])
+            alone = _parameters(kind, [work], own.parts, flat)
+            put_in_place(kind.upper, alone)
+            generators = alone.dropout.generators
+            after = [generator.get_state() for generator in generators]
+            _set_states(generators, drawn[row : row + 1])
+            losses_and_gradients(kind.upper, alone, own.batch(kind, step))
+            _set_states(generators, after)
+            if not torch.equal(flat.gradients[0], chunk.flat.gradients[row, : work.layout.length]):
+                return False
     return True
+
+
+def _set_states(generators: Sequence[torch.Generator], states: Sequence[Tensor]) -> None:
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)

@@ -13,16 +13,20 @@ from iovsim.domain import Adapter, IntArray, Tuning
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers
 from iovsim.learning.backbones.backbone import Inputs
+from iovsim.learning.batched.cut import Cut
 from iovsim.learning.batched.models import Models
 from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 from iovsim.learning.prepared import Prepared
 
 BATCH = 128
-"""Samples at once."""
+"""Samples at once, on a processor."""
 
-ONE_TOKEN_BATCH = 256
+ONE_TOKEN_BATCH = 512
 """The same where the last block alone is worked out, for one token."""
+
+GPU_BYTES = 2**27
+"""On a GPU: of the states of the samples at once."""
 
 
 class MergedFeatures:
@@ -51,14 +55,22 @@ class MergedFeatures:
             cut = self._models.cut(learning.backbone, adapted, dropout=0.0)
             upper = self._models.merged(learning.backbone, cut, inputs, adapter)
         source = self._models.source(learning.backbone, cut, inputs)
-        batch = ONE_TOKEN_BATCH if cut is not None and cut.readout else BATCH
+        source.work_out(rows)
         order = np.argsort(source.lengths[rows], kind="stable")
+        sorted_rows = torch.from_numpy(rows[order]).to(self._models.device)
         dtype = computed(self._models.precision)
-        parts = [upper.features(*source(rows[order[k : k + batch]], dtype)) for k in range(0, len(rows), batch)]
+        batch = self._batch(cut, source.computed * dtype.itemsize)
+        parts = [upper.features(*source(part, dtype)) for part in torch.split(sorted_rows, batch)]
         joined = torch.cat(parts).to("cpu", trained(self._models.precision))
         back = torch.empty_like(joined)
         back[torch.from_numpy(order)] = joined
         return back
+
+    def _batch(self, cut: Cut | None, sample_bytes: int) -> int:
+        """Samples at once; `sample_bytes` is one state of one."""
+        if self._models.device.type != "cpu":
+            return max(1, GPU_BYTES // sample_bytes)
+        return ONE_TOKEN_BATCH if cut is not None and cut.readout else BATCH
 
 
 def _digest(adapter: Adapter, rows: IntArray) -> bytes:

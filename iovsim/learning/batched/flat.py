@@ -7,13 +7,17 @@ Padded rows of A and columns of B are zero, get zero gradients, and stay zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
+
+from iovsim.learning.adapter import HEAD
 
 LEAST_RANK = 8
 """Smaller ranks cost a processor as much as this one; powers of two."""
@@ -48,12 +52,56 @@ class Layout:
         return row[start : start + math.prod(padded)].reshape(padded)[tuple(map(slice, shape))]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Flat:
+    """Parameters of V vehicles (V, n), their gradients, and Adam's moments (SGD leaves them zero)."""
+
+    values: Tensor
+    gradients: Tensor
+    first: Tensor
+    second: Tensor
+
+    def part(self, rows: slice) -> Flat:
+        """Those of some vehicles, without copying."""
+        return Flat(self.values[rows], self.gradients[rows], self.first[rows], self.second[rows])
+
+    def picked(self, rows: Sequence[int]) -> Flat:
+        """Those of some vehicles, in this order."""
+        index = torch.tensor(rows, dtype=torch.int64, device=self.values.device)
+        kept = (part.index_select(0, index) for part in (self.values, self.first, self.second))
+        values, first, second = kept
+        return Flat(values, torch.empty_like(values), first, second)
+
+
+def begun(adapters: Sequence[Arrays], layouts: Sequence[Layout], dtype: torch.dtype, device: torch.device) -> Flat:
+    """Adapters as rows of one buffer, filled up to the longest with zeros; nothing done yet."""
+    values = torch.zeros(len(adapters), max(layout.length for layout in layouts), dtype=dtype)
+    for row, tensors, layout in zip(values, adapters, layouts, strict=True):
+        to_row(tensors, layout, row.numpy())
+    values = values.to(device)
+    return Flat(values, torch.empty_like(values), torch.zeros_like(values), torch.zeros_like(values))
+
+
+def beside(left: Flat, right: Flat) -> Flat:
+    """The rows of both, one below the other, filled up to the longest with zeros."""
+    length = max(left.values.shape[1], right.values.shape[1])
+
+    def joined(above: Tensor, below: Tensor) -> Tensor:
+        return torch.cat([functional.pad(part, (0, length - part.shape[1])) for part in (above, below)])
+
+    values = joined(left.values, right.values)
+    return Flat(values, torch.empty_like(values), joined(left.first, right.first), joined(left.second, right.second))
+
+
 def layout_of(tensors: Arrays, rank: int) -> Layout:
-    """The layout of adapters like this one, with its padded rank."""
+    """The layout of adapters like this one, with its padded rank.
+
+    Heads come last, so that the factors of tasks with different classes lie at the same places.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     offsets: dict[str, int] = {}
     length = 0
-    for name in sorted(tensors):
+    for name in sorted(tensors, key=lambda name: (name.startswith(HEAD), name)):
         shapes[name] = _padded_shape(name, tensors[name].shape, rank)
         offsets[name] = length
         length += math.prod(shapes[name])

@@ -51,19 +51,28 @@ class Kept:
         self._rows: Tensor | None = None  # all samples' tokens, one below the other
         self._starts: IntArray | None = None  # where each sample's begin; None: features, one row each
 
-    def states(self, rows: IntArray) -> Tensor:
-        """Of the samples at `rows`; shorter ones are filled up with zeros, as the inputs' masks expect."""
-        for number in np.unique(self._group_of[rows]):
-            if not self._done[number]:
-                self._fill(int(number))
-                self._done[number] = True
+    def work_out(self, rows: IntArray) -> bool:
+        """Sees to it that the states of the samples at `rows` are there; whether any had to be worked out."""
+        missing = [int(number) for number in np.unique(self._group_of[rows]) if not self._done[number]]
+        for number in missing:
+            self._fill(number)
+            self._done[number] = True
+        return bool(missing)
+
+    @property
+    def whole(self) -> Tensor:
+        """All samples' states where all are equally long, (n, t, width) or (n, width): valid where worked out."""
         if self._rows is None:
             raise ValueError("no rows are asked for")
         if self._starts is None:
-            return self._rows.index_select(0, torch.from_numpy(rows))
-        if self.alike:
-            whole = self._rows.view(len(self._group_of), -1, self._rows.shape[1])
-            return whole.index_select(0, torch.from_numpy(rows))  # several times faster than by brackets
+            return self._rows
+        return self._rows.view(len(self._group_of), -1, self._rows.shape[1])
+
+    def states(self, rows: IntArray) -> Tensor:
+        """Of the samples at `rows`; shorter ones are filled up with zeros, as the inputs' masks expect."""
+        self.work_out(rows)
+        if self._rows is None or self._starts is None or self.alike:
+            return self.whole.index_select(0, torch.from_numpy(rows))  # several times faster than by brackets
         counts = self._starts[rows + 1] - self._starts[rows]
         longest = int(counts.max())
         places = np.arange(longest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,21 +19,37 @@ WEIGHT, BIAS = f"{HEAD}weight", f"{HEAD}bias"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """What V vehicles of one task are to learn from b samples each, of which the last ones may weigh nothing."""
+
+    labels: Tensor  # (V, b)
+    weights: Tensor  # (V, b): of a sample's loss in its vehicle's mean
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """V vehicles' next samples, b each: of vehicles with fewer the last ones are filled in and weigh nothing."""
 
     states: Tensor  # (V * b, t, width), or (V * b, width) where nothing is computed above the cut
     beside: tuple[Tensor, ...]  # what the trunk takes beside them, each (V * b, ...)
-    labels: Tensor  # (V, b)
-    weights: Tensor  # (V, b): of a sample's loss in its vehicle's mean
-    counts: tuple[int, ...]  # of real samples
+    targets: tuple[Targets, ...]  # of each task's vehicles, in the order of `Parameters.heads`
+    counts: tuple[int, ...]  # of each vehicle's real samples
+    size: int  # b
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """Where the heads of one task's vehicles lie."""
+
+    rows: slice  # these vehicles, which lie beside each other
+    layout: Layout
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
     """V vehicles' parameters and gradients (V, n), and what their adapters are multiplied with."""
 
-    layout: Layout
+    heads: tuple[Heads, ...]  # adapters lie at the same places in the layouts of all
     values: Tensor
     gradients: Tensor
     used: Tensor  # the values as the frozen model's type has them; the same tensor where types are equal
@@ -41,7 +58,7 @@ class Parameters:
 
     def factors(self, layer: str) -> Factors:
         a, b = f"{PREFIX}trunk.{layer}.lora_A.weight", f"{PREFIX}trunk.{layer}.lora_B.weight"
-        view = self.layout.view
+        view = self.heads[0].layout.view
         return Factors(
             a=view(self.used, a),
             b=view(self.used, b),
@@ -76,28 +93,45 @@ def losses_and_gradients(upper: Upper, parameters: Parameters, batch: Batch) -> 
     """Each vehicle's loss (V,) before the step; gradients are written into `parameters.gradients`.
 
     The parameters must have been put in place, see `put_in_place`.
-
-    The head is small and its gradient known: for logits z, labels y and weights w it is w (softmax(z) - onehot(y)).
     """
     parameters.gradients.zero_()
-    parameters.dropout.counts, parameters.dropout.size = batch.counts, batch.labels.shape[1]
+    parameters.dropout.counts, parameters.dropout.size = batch.counts, batch.size
     if parameters.used is not parameters.values:
         parameters.used.copy_(parameters.values)
     features = upper.features(batch.states, batch.beside)
-    view, values, gradients = parameters.layout.view, parameters.values, parameters.gradients
-    read = features.detach().to(values.dtype).view(*batch.labels.shape, -1)  # (V, b, width)
+    read = features.detach().to(parameters.values.dtype).view(len(parameters.values), batch.size, -1)
+    losses, into_read = [], []
+    for heads, targets in zip(parameters.heads, batch.targets, strict=True):
+        loss, into = _heads(parameters, heads, read[heads.rows], targets)
+        losses.append(loss)
+        into_read.append(into)
+    if features.requires_grad:
+        torch.autograd.backward(features, joined(into_read).view(features.shape).to(features.dtype))
+    return joined(losses)
+
+
+def _heads(parameters: Parameters, heads: Heads, read: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Losses (V,) of one task's vehicles from features (V, b, width), and the loss's gradient of these.
+
+    The head is small and its gradient known: for logits z, labels y and weights w it is w (softmax(z) - onehot(y)).
+    """
+    values, gradients = parameters.values[heads.rows], parameters.gradients[heads.rows]
+    view = heads.layout.view
     weight = view(values, WEIGHT)
     logits = torch.baddbmm(view(values, BIAS)[:, None], read, weight.transpose(1, 2))
     log_probabilities = functional.log_softmax(logits, dim=-1)
-    chosen = batch.labels[:, :, None]
-    losses = -(log_probabilities.gather(2, chosen)[:, :, 0] * batch.weights).sum(dim=1)
+    chosen = targets.labels[:, :, None]
+    losses = -(log_probabilities.gather(2, chosen)[:, :, 0] * targets.weights).sum(dim=1)
     into_logits = log_probabilities.exp_().scatter_add_(2, chosen, torch.full_like(chosen, -1.0, dtype=values.dtype))
-    into_logits.mul_(batch.weights[:, :, None])
+    into_logits.mul_(targets.weights[:, :, None])
     view(gradients, WEIGHT).copy_(torch.bmm(into_logits.transpose(1, 2), read))
     view(gradients, BIAS).copy_(into_logits.sum(dim=1))
-    if features.requires_grad:
-        torch.autograd.backward(features, torch.bmm(into_logits, weight).view(features.shape).to(features.dtype))
-    return losses
+    return losses, torch.bmm(into_logits, weight)
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """One below the other; a single one as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def put_in_place(upper: Upper, parameters: Parameters) -> None:

@@ -20,6 +20,9 @@ from iovsim.learning.digest import digest_of
 from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
 
+RESIDENT_SHARE = 0.4
+"""Of a GPU's free memory, what the kept states of one set of samples may take."""
+
 
 class Source:
     """Samples as the computed part of a trunk takes them: kept states, and the trunk's other inputs for texts.
@@ -43,24 +46,51 @@ class Source:
         self._features = features
         self._device = device
         self._texts = len(inputs.batch(first_row())) > 1
+        self._whole: Tensor | None = None  # all kept states, on the device
         self.lengths = inputs.lengths
         self.alike = features or (kept is not None and not self._texts)  # samples of one shape: batches can be joined
 
     @property
     def computed(self) -> int:
         """Tokens times width of what is computed of one sample."""
-        states, _ = self(first_row(), torch.float32)
+        self.work_out(first_row())
+        states, _ = self(torch.from_numpy(first_row()).to(self._device), torch.float32)
         return states[0].shape[-1] if self._one_token else states[0].numel()
 
-    def __call__(self, rows: IntArray, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """States and what goes beside them, for the samples at `rows`."""
+    def work_out(self, rows: IntArray) -> None:
+        """Sees to it that the states of these samples are there, on the device if all of the set find room there."""
+        if self._kept is None or not self._kept.work_out(rows) or not self.alike:
+            return
+        whole = self._kept.whole
+        if self._device.type == "cpu":
+            self._whole = whole
+        else:
+            free, _ = torch.cuda.mem_get_info(self._device)
+            held = 0 if self._whole is None else self._whole.nbytes
+            self._whole = None
+            self._whole = whole.to(self._device) if whole.nbytes < RESIDENT_SHARE * (free + held) else None
+
+    def __call__(self, rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """States and what goes beside them, for the samples at `rows` (n,), on the device; worked out before."""
+        if self._whole is not None:
+            return _picked(self._whole, rows).to(dtype), ()
+        of_host = rows.cpu().numpy()
         if self._kept is None:
-            given = tuple(_cast(part, dtype, self._device) for part in self._inputs.batch(rows))
+            given = tuple(_cast(part, dtype, self._device) for part in self._inputs.batch(of_host))
             return given[0], given
-        states = self._kept.states(rows).to(self._device, dtype)
+        states = self._kept.states(of_host).to(self._device, dtype)
         if self._features or not self._texts:
             return states, ()
-        return states, tuple(part.to(self._device) for part in self._inputs.batch(rows))
+        return states, tuple(part.to(self._device) for part in self._inputs.batch(of_host))
+
+
+def _picked(whole: Tensor, rows: Tensor) -> Tensor:
+    """Rows, on a processor without copying where they lie one below the other, as in evaluation."""
+    if rows.device.type == "cpu":
+        first, end = int(rows[0]), int(rows[0]) + len(rows)
+        if int(rows[-1]) == end - 1 and torch.equal(rows, torch.arange(first, end)):
+            return whole[first:end]
+    return whole.index_select(0, rows)
 
 
 class Models:

@@ -15,7 +15,7 @@ import torch
 from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics, Precision, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import adapted_layers
-from iovsim.learning.batched.chunk import Kind, train_alike
+from iovsim.learning.batched.chunk import Kind, Samples, train_alike
 from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
 from iovsim.learning.batched.models import Models
@@ -32,8 +32,11 @@ BYTES_AT_ONCE = 8 * 8 * 17 * 128 * 4
 
 MOST_AT_ONCE = 64
 
-READOUT_RANK = 32
-"""Where the last block is worked out for one token, the factors cost little, and joining all ranks saves more."""
+GPU_BYTES_AT_ONCE = 2**25
+"""The same on a GPU, whose memory takes the activations of all blocks; where it does not, chunks are halved."""
+
+COMMON_RANK = 32
+"""Ranks are padded to this and train together where factors cost little: in the last block for one token, on GPUs."""
 
 
 class BatchedTrainer:
@@ -89,12 +92,9 @@ class BatchedTrainer:
                 outcomes[place] = self._reference.train(job)
             else:
                 work = self._work(job)
-                alike.setdefault(work.kind(), {})[place] = work
+                alike.setdefault(self._kind(work), {})[place] = work
         for key, works in alike.items():
-            if key not in self._kinds:
-                self._kinds[key] = self._kind(next(iter(works.values())))
-            finished = train_alike(self._kinds[key], list(works.values()))
-            outcomes |= zip(works, finished, strict=True)
+            outcomes |= zip(works, train_alike(self._kinds[key], list(works.values())), strict=True)
         return [outcomes[place] for place in range(len(jobs))]
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
@@ -114,35 +114,46 @@ class BatchedTrainer:
     def _work(self, job: TrainJob) -> Work:
         prepared = self._reference.prepared(job.task)
         cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
-        least = READOUT_RANK if cut is not None and cut.readout else LEAST_RANK
-        rank = padded_rank(job.adapter.rank, least)
+        gathers = self._gpu or (cut is not None and cut.readout)
+        rank = padded_rank(job.adapter.rank, COMMON_RANK if gathers else LEAST_RANK)
         return work_of(job, prepared.pool.lengths, rank)
 
-    def _kind(self, work: Work) -> Kind:
-        """What the work and all that are like it need."""
+    def _kind(self, work: Work) -> tuple[Any, ...]:
+        """The key of all work that can be trained together with this one, which is made ready for it."""
         job = work.job
         prepared = self._reference.prepared(job.task)
         backbone, adapted = prepared.learning.backbone, _layers(job)
         cut = self._models.cut(backbone, adapted, job.dropout)
         source = self._models.source(backbone, cut, prepared.pool)
-        return Kind(
-            upper=self._models.upper(backbone, adapted, cut, prepared.pool),
-            source=source,
-            labels=prepared.learning.data.train.labels,
-            class_weights=prepared.class_weights,
-            dtype=computed(self._models.precision),
-            trained=trained(self._models.precision),
-            device=self._models.device,
-            # Samples of different lengths are not padded to each other's: such vehicles are trained one by one.
-            most=_most_at_once(work.batch_size * source.computed, self._models.precision) if source.alike else 1,
+        key = (id(backbone), adapted, work.shapes(), source.alike or job.task)
+        if key not in self._kinds:
+            self._kinds[key] = Kind(
+                upper=self._models.upper(backbone, adapted, cut, prepared.pool),
+                samples={},
+                alike=source.alike,
+                dtype=computed(self._models.precision),
+                trained=trained(self._models.precision),
+                device=self._models.device,
+                most=self._most_at_once(work.batch_size * source.computed, alike=source.alike),
+            )
+        self._kinds[key].samples[job.task] = Samples(
+            source, prepared.learning.data.train.labels, prepared.class_weights
         )
+        return key
+
+    def _most_at_once(self, numbers: int, *, alike: bool) -> int:
+        """How many vehicles whose states are so many numbers each."""
+        if self._gpu:
+            return max(1, GPU_BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize))
+        if not alike:
+            return 1  # samples of different lengths are not padded to each other's: bits would depend on company
+        return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize)))
+
+    @property
+    def _gpu(self) -> bool:
+        return self._models.device.type != "cpu"
 
 
 def _layers(job: TrainJob) -> tuple[str, ...]:
     """The adapted layers' names within the trunk."""
     return tuple(name.removeprefix(f"{PREFIX}trunk.") for name in adapted_layers(job.adapter))
-
-
-def _most_at_once(numbers: int, precision: Precision) -> int:
-    """How many vehicles, each with so many numbers."""
-    return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (numbers * computed(precision).itemsize)))

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from iovsim.domain import Adapter, IntArray, TrainJob
-from iovsim.learning.batched.flat import Layout, from_row, layout_of, to_row
-from iovsim.learning.batched.optimise import Flat
+from iovsim.domain import Adapter, IntArray, Recipe, TrainJob
+from iovsim.learning.batched.flat import Layout, from_row, layout_of
 from iovsim.learning.order import batches
 from iovsim.rng import seed_of, stream
 
@@ -27,7 +26,6 @@ class Work:
     batches: list[IntArray]  # of all epochs
     epoch_ends: list[int]  # number of batches up to the end of each epoch
     generator: torch.Generator | None  # of dropout, where there is any
-    state: tuple[Tensor, Tensor, Tensor] | None = None  # parameters and moments (n,); None before the first step
     losses: list[float] = field(default_factory=list)  # before each step done
 
     @property
@@ -43,16 +41,17 @@ class Work:
         """The samples of a full batch."""
         return min(self.job.recipe.batch_size, len(self.job.samples))
 
-    def adapter(self) -> Adapter | None:
-        """The adapter as it is now; None where a number of it is not finite."""
+    def begin_anew(self) -> None:
+        """As if no step had been done."""
+        self.losses = []
+        self.generator = _generator(self.job)
+
+    def adapter(self, row: NDArray[np.floating]) -> Adapter | None:
+        """The adapter whose parameters a row (n,) holds; None where one of them is not finite."""
         given = self.job.adapter
-        if self.state is None:
-            return given
-        values = self.state[0].numpy()
-        if not np.isfinite(values).all():
+        if not np.isfinite(row).all():
             return None
-        tensors = from_row(values, self.layout, given.tensors)
-        return Adapter(given.rank, given.alpha, tensors, given.scaling, given.tuning)
+        return Adapter(given.rank, given.alpha, from_row(row, self.layout, given.tensors), given.scaling, given.tuning)
 
     def epoch_losses(self) -> list[float]:
         """The mean over the batches of each epoch that is over."""
@@ -60,11 +59,14 @@ class Work:
         over = [(a, b) for a, b in zip(starts, self.epoch_ends, strict=False) if b <= self.done]
         return [math.fsum(self.losses[a:b]) / (b - a) for a, b in over]
 
-    def kind(self) -> tuple[Any, ...]:
-        """Jobs of one kind can be trained together; padded ranks, which the shapes show, are told apart."""
-        job = self.job
-        shapes = tuple(self.layout.shapes.items())
-        return job.task, job.adapter.tuning, job.recipe, job.dropout, self.batch_size, shapes
+    def group(self) -> tuple[str, Recipe]:
+        """Jobs of one group lie beside each other: they share samples, classes and the optimiser's settings."""
+        return self.job.task, self.job.recipe
+
+    def shapes(self) -> tuple[Any, ...]:
+        """Of all that the computed part of the trunk sees: equal for jobs that can be trained together."""
+        factors = tuple((name, shape) for name, shape in self.layout.shapes.items() if ".lora_" in name)
+        return self.job.adapter.tuning, self.job.dropout, self.batch_size, factors
 
 
 def work_of(job: TrainJob, lengths: IntArray, rank: int) -> Work:
@@ -79,36 +81,18 @@ def work_of(job: TrainJob, lengths: IntArray, rank: int) -> Work:
         layout=layout_of(job.adapter.tensors, rank),
         batches=[batch for epoch in epochs for batch in epoch],
         epoch_ends=np.cumsum([len(epoch) for epoch in epochs]).tolist(),
-        generator=torch.Generator().manual_seed(seed_of(job.seed, "dropout")) if job.dropout > 0 else None,
+        generator=_generator(job),
     )
 
 
-def gathered(works: Sequence[Work], dtype: torch.dtype, device: torch.device) -> Flat:
-    """The works' states as rows of one: where they were left, or at their jobs' adapters."""
-    values, first, second, gradients = torch.zeros(4, len(works), works[0].layout.length, dtype=dtype)
-    for k, work in enumerate(works):
-        if work.state is None:
-            to_row(work.job.adapter.tensors, work.layout, values[k].numpy())
-        else:
-            values[k], first[k], second[k] = work.state
-    return Flat(
-        values.to(device), gradients.to(device), first.to(device), second.to(device), [work.done for work in works]
-    )
-
-
-def scattered(works: Sequence[Work], flat: Flat, losses: Sequence[Tensor]) -> None:
-    """Gives the works their rows, and the losses (V,) of the steps done."""
-    states = zip(flat.values.cpu(), flat.first.cpu(), flat.second.cpu(), strict=True)
-    by_work = torch.stack(list(losses)).cpu().T.tolist()
-    for work, state, found in zip(works, states, by_work, strict=True):
-        work.state = state
-        work.losses += found
-
-
-def filled(works: list[IntArray], size: int) -> tuple[IntArray, tuple[int, ...]]:
-    """Batches of several works as rows (V, size), short ones filled up with their first sample, and their counts."""
-    rows = np.empty((len(works), size), dtype=np.int64)
-    for row, batch in zip(rows, works, strict=True):
+def filled(batches: Sequence[IntArray], size: int) -> IntArray:
+    """Batches of several works as rows (V, size), short ones filled up with their first sample."""
+    rows = np.empty((len(batches), size), dtype=np.int64)
+    for row, batch in zip(rows, batches, strict=True):
         row[: len(batch)] = batch
         row[len(batch) :] = batch[0]
-    return rows, tuple(len(batch) for batch in works)
+    return rows
+
+
+def _generator(job: TrainJob) -> torch.Generator | None:
+    return torch.Generator().manual_seed(seed_of(job.seed, "dropout")) if job.dropout > 0 else None

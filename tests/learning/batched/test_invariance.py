@@ -48,8 +48,8 @@ def test_a_size_of_chunk_that_changes_bits_is_not_used(learning: LearningTask, m
     alone = [BatchedTrainer({"signs": learning}).train([job])[0] for job in jobs]
     looked_at: list[int] = []
 
-    def differ(kind: chunk.Kind, works: list[object], *_: object) -> bool:
-        looked_at.append(len(works))
+    def differ(_: chunk.Kind, together: chunk.Chunk, *__: object) -> bool:
+        looked_at.append(len(together.works))
         return False
 
     monkeypatch.setattr(chunk, "_same_alone", differ)

@@ -121,6 +121,6 @@ def test_folders_tell_apart_all_that_states_depend_on(tmp_path: Path) -> None:
         models = Models(Precision.FP32, torch.device("cpu"), StatesPlace(tmp_path, way))
         inputs = backbone.prepare(shown)
         cut = models.cut(backbone, (f"blocks.{top}.attention.query",), 0.0)
-        models.source(backbone, cut, inputs)(np.array([0]), torch.float32)
+        models.source(backbone, cut, inputs).work_out(np.array([0]))
         names += [p.name for p in tmp_path.iterdir() if p.name not in names]
     assert len(names) == 4
