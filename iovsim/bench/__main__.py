@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.bench import demo, engine, frameworks, memory, mobility, study, training
+from iovsim.bench import demo, engine, frameworks, gpu, memory, mobility, study, training
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -20,6 +20,7 @@ def main() -> None:
         "engine": engine,
         "memory": memory,
         "training": training,
+        "gpu": gpu,
         "federation": frameworks,
         "demo": demo,
         "study": study,

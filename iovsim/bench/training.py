@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from iovsim.bench.rows import Row, Skipped, alone, cpu_s, in_turn, wall_s
+from iovsim.bench.rows import Row, Skipped, alone, cpu_s, in_turn
 from iovsim.domain import LoraRule, Precision, Recipe, Task, TrainJob, Tuning, Update
 from iovsim.energy.compute import train_flops
 from iovsim.errors import TrainingError
@@ -26,7 +26,7 @@ from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.builtin import generate
 from iovsim.learning.data.samples import Data
-from iovsim.learning.evaluate import features
+from iovsim.learning.evaluate import features, metrics
 from iovsim.learning.footprint import footprint
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.threads import use_one_thread
@@ -96,7 +96,6 @@ def rows() -> Iterator[Row | Skipped]:
         for top_blocks in (None, 1):
             for precision in (Precision.FP32, Precision.BF16):
                 yield bench.evaluated(top_blocks, precision)
-    yield _cuda()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,27 +131,33 @@ class Bench:
         return replace(row, note=f"{reached:.2f} of the GEMM peak, by the FLOPs of a step that keeps nothing")
 
     def evaluated(self, top_blocks: int | None, precision: Precision) -> Row:
-        """Trained adapters on held-out samples, CPU milliseconds each: a plain PEFT model in batches of 64 beside ours.
+        """From adapters to metrics on held-out samples, CPU milliseconds a sample: PEFT in batches of 64 beside ours.
 
         Two adapters in turn, since features of the last one are still known.
         """
         learning = self.learning(top_blocks, 8)
-        ours = BatchedTrainer({"t": learning}, precision=precision)
-        start = jobs_of(PeftTrainer({"t": learning}), Case(self.name, top_blocks, 2, 8))
-        adapters = [u.adapter for u in ours.train(start) if isinstance(u, Update)]
-        theirs = lora.peft_model(learning.backbone, learning.task.classes, learning.task.lora, adapters[0].rank)
-        lora.load_into(theirs, adapters[0])
-        inputs = learning.backbone.prepare(learning.data.test.inputs)
-        asked = itertools.cycle(adapters)
-        tested = TESTED[self.name]
+        reference, ours = PeftTrainer({"t": learning}), BatchedTrainer({"t": learning}, precision=precision)
+        jobs = [replace(job, adapter=reference.initial("t", 8, k)) for k, job in enumerate(self._two_jobs(reference))]
+        adapters = [update.adapter for update in ours.train(jobs) if isinstance(update, Update)]
+        model = lora.peft_model(learning.backbone, learning.task.classes, learning.task.lora, rank=8)
+        inputs, labels = learning.backbone.prepare(self.data.test.inputs), self.data.test.labels
+        our_next, their_next, tested = itertools.cycle(adapters), itertools.cycle(adapters), TESTED[self.name]
+
+        def by_peft() -> None:
+            lora.load_into(model, next(their_next))
+            metrics(features(model, inputs, np.arange(tested), batch=64).double().numpy(), labels)
+
         return in_turn(
             f"evaluate/{self.name}-{_blocks(top_blocks)}-{precision}",
             "CPU ms a sample",
-            lambda: 1e3 * cpu_s(lambda: ours.validate("t", next(asked))) / tested,
-            lambda: 1e3 * cpu_s(lambda: features(theirs, inputs, np.arange(tested), batch=64)) / tested,
+            lambda: 1e3 * cpu_s(lambda: ours.validate("t", next(our_next))) / tested,
+            lambda: 1e3 * cpu_s(by_peft) / tested,
             n=REPEATS,
             faster=True,
         )
+
+    def _two_jobs(self, trainer: PeftTrainer) -> list[TrainJob]:
+        return jobs_of(trainer, Case(self.name, None, 2, 8))
 
     def learning(self, top_blocks: int | None, batch: int) -> LearningTask:
         """The task with adapters on queries and values of the top blocks."""
@@ -196,21 +201,3 @@ def _gemm_gflops(dtype: torch.dtype, size: int = 1024) -> float:
     left, right = (torch.ones(size, size, dtype=dtype) for _ in range(2))
     seconds = cpu_s(lambda: [left @ right for _ in range(8)])
     return 8 * 2 * size**3 / seconds / 1e9
-
-
-def _cuda() -> Row | Skipped:
-    """64 vehicles on a GPU beside PEFT on one thread of the processor, where there is a GPU."""
-    if not torch.cuda.is_available():
-        return Skipped("train/roadvit-all-cuda-v64", "not measured: torch finds no CUDA device")
-    bench, case = Bench.of("roadvit"), Case("roadvit", None, 64, 8)
-    learning = bench.learning(None, 8)
-    theirs, ours = PeftTrainer({"t": learning}), BatchedTrainer({"t": learning}, device="cuda")
-    jobs = jobs_of(theirs, case)
-    return in_turn(
-        "train/roadvit-all-cuda-v64",
-        "wall ms a step",
-        lambda: 1e3 * wall_s(lambda: ours.train(jobs)) / (64 * case.steps),
-        lambda: 1e3 * wall_s(lambda: [theirs.train(job) for job in jobs]) / (64 * case.steps),
-        n=REPEATS,
-        faster=True,
-    )

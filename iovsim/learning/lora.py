@@ -129,7 +129,7 @@ def taken_from(model: nn.Module, like: Adapter) -> Adapter:
         )
     else:
         state = {f"{PREFIX}{name}": p for name, p in model.named_parameters() if p.requires_grad}
-    tensors = {name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
     return Adapter(like.rank, like.alpha, tensors, like.scaling, like.tuning)
 
 

@@ -13,7 +13,6 @@ from iovsim.domain import Adapter, IntArray, Tuning
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, adapted_layers
 from iovsim.learning.backbones.backbone import Inputs
-from iovsim.learning.batched.cut import Cut
 from iovsim.learning.batched.models import Models
 from iovsim.learning.lora import PREFIX
 from iovsim.learning.precision import computed, trained
@@ -22,8 +21,8 @@ from iovsim.learning.prepared import Prepared
 BATCH = 128
 """Samples at once, on a processor."""
 
-ONE_TOKEN_BATCH = 512
-"""The same where the last block alone is worked out, for one token."""
+ONE_TOKEN_BYTES = 2048
+"""The same where the last block alone is worked out, for one token: over the bytes of a number."""
 
 GPU_BYTES = 2**27
 """On a GPU: of the states of the samples at once."""
@@ -41,7 +40,7 @@ class MergedFeatures:
         """Features (n, width) of the samples at `rows`; those of the last adapter and rows are kept."""
         asked = _digest(adapter, rows)
         if self._last.get((task, name), (b"",))[0] != asked:
-            with torch.no_grad():
+            with torch.inference_mode():
                 self._last[task, name] = asked, self._worked_out(task, adapter, inputs, rows)
         return self._last[task, name][1]
 
@@ -59,18 +58,14 @@ class MergedFeatures:
         order = np.argsort(source.lengths[rows], kind="stable")
         sorted_rows = torch.from_numpy(rows[order]).to(self._models.device)
         dtype = computed(self._models.precision)
-        batch = self._batch(cut, source.computed * dtype.itemsize)
+        batch = ONE_TOKEN_BYTES // dtype.itemsize if cut is not None and cut.readout else BATCH
+        if self._models.device.type != "cpu":
+            batch = max(1, GPU_BYTES // (source.computed * dtype.itemsize))
         parts = [upper.features(*source(part, dtype)) for part in torch.split(sorted_rows, batch)]
         joined = torch.cat(parts).to("cpu", trained(self._models.precision))
         back = torch.empty_like(joined)
         back[torch.from_numpy(order)] = joined
         return back
-
-    def _batch(self, cut: Cut | None, sample_bytes: int) -> int:
-        """Samples at once; `sample_bytes` is one state of one."""
-        if self._models.device.type != "cpu":
-            return max(1, GPU_BYTES // sample_bytes)
-        return ONE_TOKEN_BATCH if cut is not None and cut.readout else BATCH
 
 
 def _digest(adapter: Adapter, rows: IntArray) -> bytes:

@@ -65,15 +65,15 @@ def dropout_mask(x: Tensor, dropout: Dropout) -> Tensor:
     """What an adapter's input (V * batch, ...) is multiplied with: 0, or 1 / (1 - p).
 
     Drawn for each vehicle from its own generator, in the shape of its own samples: the same numbers as torch's dropout
-    draws for that vehicle alone.
+    draws for that vehicle alone on a processor. For a GPU they are drawn there too, so that devices agree.
     """
-    mask = torch.zeros_like(x).view(len(dropout.counts), -1, *x.shape[1:])
+    mask = torch.zeros(x.shape, dtype=x.dtype).view(len(dropout.counts), -1, *x.shape[1:])
     keep = 1.0 - dropout.probability
     parts = mask.shape[1] // dropout.size  # of one sample; more than one where a model cuts pictures into windows
     for vehicle, (count, generator) in enumerate(zip(dropout.counts, dropout.generators, strict=True)):
         own = torch.empty_like(mask[vehicle, : count * parts]).bernoulli_(keep, generator=generator)
         mask[vehicle, : count * parts] = own.div_(keep)
-    return mask.view(x.shape)
+    return mask.view(x.shape).to(x.device)
 
 
 def root(x: Tensor) -> Tensor:

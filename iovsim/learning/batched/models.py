@@ -59,7 +59,10 @@ class Source:
 
     def work_out(self, rows: IntArray) -> None:
         """Sees to it that the states of these samples are there, on the device if all of the set find room there."""
-        if self._kept is None or not self._kept.work_out(rows) or not self.alike:
+        if self._kept is None:
+            return
+        new = self._kept.work_out(rows)
+        if not self.alike or not (new or self._whole is None):
             return
         whole = self._kept.whole
         if self._device.type == "cpu":
@@ -103,7 +106,7 @@ class Models:
         self._place = place
         self._uppers: dict[tuple[Any, ...], Upper] = {}
         self._cuts: dict[tuple[Any, ...], Cut | None] = {}
-        self._kept: dict[tuple[Any, ...], Kept] = {}
+        self._sources: dict[tuple[Any, ...], Source] = {}
         self._held: list[object] = []  # what the keys' ids belong to, so that no id is given out twice
 
     def cut(self, backbone: Backbone, adapted: Sequence[str], dropout: float) -> Cut | None:
@@ -141,14 +144,17 @@ class Models:
 
     def source(self, backbone: Backbone, cut: Cut | None, inputs: Inputs) -> Source:
         """Where the computed part gets its states from."""
-        features = cut is not None and cut.nothing_above
+        key = (id(backbone), id(inputs), cut)
+        if key not in self._sources:
+            self._held += [backbone, inputs]
+            self._sources[key] = self._source(backbone, cut, inputs)
+        return self._sources[key]
+
+    def _source(self, backbone: Backbone, cut: Cut | None, inputs: Inputs) -> Source:
         if cut is None or not self._keeps(cut, inputs):
             return Source(inputs, None, self.device)
-        key = (id(backbone), id(inputs), cut)
-        if key not in self._kept:
-            self._held += [backbone, inputs]
-            self._kept[key] = Kept(inputs, self._below(backbone.trunk, cut), folder=self._folder(backbone, cut, inputs))
-        return Source(inputs, self._kept[key], self.device, features=features, one_token=cut.readout)
+        kept = Kept(inputs, self._below(backbone.trunk, cut), folder=self._folder(backbone, cut, inputs))
+        return Source(inputs, kept, self.device, features=cut.nothing_above, one_token=cut.readout)
 
     def _upper(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str]) -> Upper:
         if cut is not None and cut.nothing_above:
@@ -174,7 +180,12 @@ class Models:
         dtype = trained(self.precision)
         below = states_below(cast(own_modules(trunk), dtype, self.device), cut)
         stored = dtype if cut.nothing_above else computed(self.precision)
-        return lambda *inputs: below(*(_cast(part, dtype, self.device) for part in inputs)).to(stored)
+
+        def in_full(*inputs: Tensor) -> Tensor:
+            with torch.backends.cudnn.flags(allow_tf32=False):  # else convolutions on a GPU round to ten bits
+                return below(*(_cast(part, dtype, self.device) for part in inputs)).to(stored)
+
+        return in_full
 
 
 def first_row() -> IntArray:
