@@ -53,6 +53,7 @@ class Kind:
     upper: Upper
     samples: dict[str, Samples]  # by task
     alike: bool  # all samples have one shape, so that short batches can be filled up
+    exact: bool  # bits must not depend on company
     dtype: torch.dtype  # of the computed part of the trunk
     trained: torch.dtype  # of adapters and heads
     device: torch.device
@@ -288,7 +289,7 @@ def _sizes(parts: Sequence[Part]) -> list[object]:
 
 
 def _is_proven(kind: Kind, parts: Sequence[Part]) -> bool:
-    if kind.device.type != "cpu" or parts[-1].rows.stop == 1:
+    if not kind.exact or parts[-1].rows.stop == 1:
         return True
     return all(size in kind.proven for size in _sizes(parts))
 

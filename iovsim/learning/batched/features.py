@@ -59,7 +59,7 @@ class MergedFeatures:
         sorted_rows = torch.from_numpy(rows[order]).to(self._models.device)
         dtype = computed(self._models.precision)
         batch = ONE_TOKEN_BYTES // dtype.itemsize if cut is not None and cut.readout else BATCH
-        if self._models.device.type != "cpu":
+        if self._models.on_gpu:
             batch = max(1, GPU_BYTES // (source.computed * dtype.itemsize))
         parts = [upper.features(*source(part, dtype)) for part in torch.split(sorted_rows, batch)]
         joined = torch.cat(parts).to("cpu", trained(self._models.precision))

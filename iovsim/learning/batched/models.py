@@ -109,6 +109,11 @@ class Models:
         self._sources: dict[tuple[Any, ...], Source] = {}
         self._held: list[object] = []  # what the keys' ids belong to, so that no id is given out twice
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether much at once is what pays, and bits may depend on company."""
+        return self.device.type != "cpu"
+
     def cut(self, backbone: Backbone, adapted: Sequence[str], dropout: float) -> Cut | None:
         """None where the trunk is computed as a whole."""
         key = (id(backbone), tuple(adapted), dropout > 0)

@@ -114,7 +114,7 @@ class BatchedTrainer:
     def _work(self, job: TrainJob) -> Work:
         prepared = self._reference.prepared(job.task)
         cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
-        gathers = self._gpu or (cut is not None and cut.readout)
+        gathers = self._models.on_gpu or (cut is not None and cut.readout)
         rank = padded_rank(job.adapter.rank, COMMON_RANK if gathers else LEAST_RANK)
         return work_of(job, prepared.pool.lengths, rank)
 
@@ -131,6 +131,7 @@ class BatchedTrainer:
                 upper=self._models.upper(backbone, adapted, cut, prepared.pool),
                 samples={},
                 alike=source.alike,
+                exact=not self._models.on_gpu,
                 dtype=computed(self._models.precision),
                 trained=trained(self._models.precision),
                 device=self._models.device,
@@ -143,15 +144,11 @@ class BatchedTrainer:
 
     def _most_at_once(self, numbers: int, *, alike: bool) -> int:
         """How many vehicles whose states are so many numbers each."""
-        if self._gpu:
+        if self._models.on_gpu:
             return max(1, GPU_BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize))
         if not alike:
             return 1  # samples of different lengths are not padded to each other's: bits would depend on company
         return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize)))
-
-    @property
-    def _gpu(self) -> bool:
-        return self._models.device.type != "cpu"
 
 
 def _layers(job: TrainJob) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iovsim.domain import ROLES, LoraRule, Precision, Recipe, Scaling, Tuning, Update
+from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
@@ -95,6 +96,21 @@ def test_any_mix_of_jobs_equals_peft(
     jobs = [make_job(theirs, k, rank=r, samples=n) for k, (r, n) in enumerate(vehicles)]
     for job, update in zip(jobs, ours.train(jobs), strict=True):
         assert distance(update, theirs.train(job), job) < 1e-10
+
+
+@pytest.mark.parametrize("top_blocks", [None, 1])
+def test_the_way_of_a_gpu_equals_peft(
+    double: LearningTask, top_blocks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All ranks and vehicles at once, without a look at bits: what a GPU does, done on the processor."""
+    monkeypatch.setattr(Models, "on_gpu", True)
+    learning = with_rule(double, LoraRule(16.0, dropout=0.2, top_blocks=top_blocks), replace(ADAMW, clip_norm=0.5))
+    theirs, ours = PeftTrainer({"signs": learning}), BatchedTrainer({"signs": learning}, precision=Precision.FP64)
+    jobs = [make_job(theirs, k, rank=r, samples=n, epochs=1 + k % 2) for k, (r, n) in enumerate(MIXED)]
+    for job, update in zip(jobs, ours.train(jobs), strict=True):
+        assert distance(update, theirs.train(job), job) < 1e-10
+    assert isinstance(update, Update)
+    assert ours.validate("signs", update.adapter).loss == pytest.approx(theirs.validate("signs", update.adapter).loss)
 
 
 def test_full_training_is_that_of_the_reference(learning: LearningTask) -> None:

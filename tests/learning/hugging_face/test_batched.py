@@ -13,6 +13,7 @@ import torch
 from iovsim.domain import LoraRule, Precision, Recipe, TrainJob, Tuning
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.pretrained import from_folder
+from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.prepared import LearningTask
@@ -78,6 +79,20 @@ def test_a_mean_over_tokens_is_read_the_same(family: str, saved: Folder, request
     inputs: Pictures | Texts = request.getfixturevalue("pictures" if family == "vit" else "sentences")
     for top_blocks in (None, 1):
         _compare(_learning(backbone, inputs, LoraRule(8.0, top_blocks=top_blocks)))
+
+
+@pytest.mark.parametrize("family", ["vit", "swin", "bert", "roberta", "distilbert"])
+@pytest.mark.parametrize("top_blocks", [None, 1])
+def test_the_way_of_a_gpu_equals_peft(
+    family: str,
+    top_blocks: int | None,
+    saved: Folder,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Vehicles with texts train together there, padded to each other's: done on the processor."""
+    monkeypatch.setattr(Models, "on_gpu", True)
+    _compare(_learning(_backbone(saved, family), _inputs(family, request), LoraRule(8.0, top_blocks=top_blocks)))
 
 
 @pytest.mark.parametrize("family", ["vit", "swin", "bert"])
