@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -38,7 +38,7 @@ def interval(values: Sequence[float]) -> Interval | None:
 
 def half_width(deviation: float, n: int) -> float:
     """t(0.975, n - 1) * s / sqrt(n), of `n` values, two or more, with the sample deviation s."""
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * deviation / math.sqrt(n)
+    return float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * deviation / math.sqrt(n)
 
 
 def rounded(value: Interval | None, seeds: int, signed: bool = False) -> str:

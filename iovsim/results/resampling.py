@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from iovsim.domain import IntArray
 from iovsim.results.intervals import CONFIDENCE
@@ -23,6 +22,8 @@ def bootstrap_interval(values: Sequence[float], *names: str) -> tuple[float, flo
     mirrored, and their order does not matter (ours: of the values and their mirror image the same one is resampled).
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, section 14.3.
     """
+    from scipy import stats  # late: takes half a second, which runs need not wait for
+
     if len(values) < FEWEST:
         return None
     if min(values) == max(values):

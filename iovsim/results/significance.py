@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import pandas as pd
+from scipy.special import stdtr
 
 from iovsim.domain import FloatArray
 
@@ -36,7 +37,7 @@ def paired_t_p(differences: Sequence[float]) -> float | None:
     spread = statistics.stdev(differences)
     if spread == 0:
         return None
-    return float(2 * stats.t.sf(abs(statistics.mean(differences)) * math.sqrt(n) / spread, n - 1))
+    return float(2 * stdtr(n - 1, -abs(statistics.mean(differences)) * math.sqrt(n) / spread))
 
 
 def wilcoxon_p(differences: Sequence[float]) -> float | None:
@@ -58,7 +59,7 @@ def wilcoxon_p(differences: Sequence[float]) -> float | None:
 def signed_ranks(differences: Sequence[float]) -> FloatArray:
     """Ranks by size of the values that are not zero, each with its value's sign; equal sizes share their mean rank."""
     values = np.array([d for d in differences if d != 0], dtype=np.float64)
-    ranks: FloatArray = np.sign(values) * stats.rankdata(np.abs(values))
+    ranks: FloatArray = np.sign(values) * pd.Series(np.abs(values)).rank().to_numpy()
     return ranks
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +107,9 @@ def losses_and_gradients(upper: Upper, parameters: Parameters, batch: Batch) -> 
         losses.append(loss)
         into_read.append(into)
     if features.requires_grad:
-        torch.autograd.backward(features, joined(into_read).view(features.shape).to(features.dtype))
+        into = joined(into_read).view(features.shape).to(features.dtype)
+        start: Tensor = _Start.apply(features, into)  # type: ignore[no-untyped-call]
+        start.backward()  # type: ignore[no-untyped-call]
     return joined(losses)
 
 
@@ -127,6 +130,22 @@ def _heads(parameters: Parameters, heads: Heads, read: Tensor, targets: Targets)
     view(gradients, WEIGHT).copy_(torch.bmm(into_logits.transpose(1, 2), read))
     view(gradients, BIAS).copy_(into_logits.sum(dim=1))
     return losses, torch.bmm(into_logits, weight)
+
+
+class _Start(torch.autograd.Function):
+    """A number from which the backward pass gives `features` the gradient `into`.
+
+    Given the gradient itself, torch would first import a second's worth of its own modules to compare the shapes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, into: Tensor) -> Tensor:
+        ctx.into = into
+        return features.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor, None]:
+        return ctx.into, None
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
