@@ -15,6 +15,8 @@ from iovsim.config.numbers import Name
 class PolicyFile(Model):
     """A method to compare: who trains and how (`policy`), how updates are joined, and what it may know of the future.
 
+    `budget` moves energy budget between tasks at the cloud; `price` tells vehicles what their task's energy is worth.
+
     `tuning` says what is trained and sent: adapters and head, the head alone, or everything; without adapters every
     rank is 0. `forecast = "oracle"` gives the policy the true end of each contact; it stands in the manifest and in
     every table.
@@ -25,6 +27,7 @@ class PolicyFile(Model):
     policy: Kind
     aggregator: Kind = Kind(kind="svd")
     budget: Kind = Kind(kind="keep")
+    price: Kind = Kind(kind="none")
     forecast: Kind = Kind(kind="heading")
     tuning: Literal["lora", "head", "full"] = "lora"
 

@@ -7,10 +7,11 @@
 | `vehicles` | devices, shards, vehicles |
 | `tasks` | tasks, adapters' rule, recipe, the model that is charged |
 | `plans` | what a policy sees of a round, and says |
-| `policies` | what a policy, a stage and a budget rule must do |
+| `policies` | what a policy and a stage must do |
 | `training` | adapters, training jobs, updates, failures, metrics; aggregators |
 | `trainers` | how a run trains |
 | `outcomes` | phases, jobs that are over, rounds that are over |
+| `budgets` | what rules of budgets and prices see of what was spent, and must do |
 | `world` | all that no policy can change |
 
 Nothing here computes: parts exchange these frozen records and know each other only through the protocols.
@@ -21,10 +22,11 @@ Arrays inside a record are read-only by convention; no part writes into what it 
 from __future__ import annotations
 
 from iovsim.domain.arrays import Float32Array, FloatArray, IntArray
+from iovsim.domain.budgets import BudgetPolicy, CloudView, PriceRule, TaskUse
 from iovsim.domain.contacts import Contact, ContactBook, ContactEnd, Forecast, Link, LinkBook, Radio, Rsu
 from iovsim.domain.outcomes import ARRIVED, JobEnd, JobStatus, PhaseEnd, PhaseKind, RoundOutcome
 from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, RoundView, TaskView
-from iovsim.domain.policies import BudgetPolicy, Policy, Stage
+from iovsim.domain.policies import Policy, Stage
 from iovsim.domain.tasks import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.domain.trainers import Precision, Trainer, TrainerKind, TrainerSpec
 from iovsim.domain.training import Adapter, Aggregator, Evaluation, Failure, Head, LossReason, Metrics, TrainJob, Update
@@ -40,6 +42,7 @@ __all__ = [
     "Assignment",
     "BudgetPolicy",
     "ClientView",
+    "CloudView",
     "Contact",
     "ContactBook",
     "ContactEnd",
@@ -63,6 +66,7 @@ __all__ = [
     "PhaseKind",
     "Policy",
     "Precision",
+    "PriceRule",
     "Radio",
     "Recipe",
     "RoundOutcome",
@@ -73,6 +77,7 @@ __all__ = [
     "Shard",
     "Stage",
     "Task",
+    "TaskUse",
     "TaskView",
     "TrainJob",
     "Trainer",

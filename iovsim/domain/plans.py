@@ -35,7 +35,7 @@ class TaskView:
     ranks: tuple[int, ...]
     local_epochs: int
     energy_budget_j: float  # for this round
-    price: float  # dual price of energy; 0 with every budget rule that there is so far
+    price: float  # dual price of its energy at this RSU; 0 for methods without one
     accuracy: float  # latest accuracy of the merged adapter on the task's validation samples, in [0, 1]
 
 

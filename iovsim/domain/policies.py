@@ -1,12 +1,11 @@
-"""A round's view becomes a plan by a policy, and a budget is moved by a rule: their protocols."""
+"""A round's view becomes a plan by a policy, whole or in stages: their protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from iovsim.domain.outcomes import RoundOutcome
-from iovsim.domain.plans import RoundPlan, RoundView, TaskView
+from iovsim.domain.plans import RoundPlan, RoundView
 
 
 class Policy(Protocol):
@@ -21,9 +20,3 @@ class Stage(Protocol):
     """One step of a staged policy: takes the plan so far and returns a changed one."""
 
     def __call__(self, view: RoundView, plan: RoundPlan) -> RoundPlan: ...
-
-
-class BudgetPolicy(Protocol):
-    """Moves energy budget between tasks at the cloud; the budgets returned sum to the ones given."""
-
-    def redistribute(self, tasks: Sequence[TaskView]) -> Mapping[str, float]: ...

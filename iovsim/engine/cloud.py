@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from iovsim.domain import Adapter, Head, Task, TaskView, Update
-from iovsim.engine.observe import task_view
+from iovsim.domain import Adapter, Head, Task, Update
+from iovsim.engine.budgets import redistribute
 from iovsim.engine.records import record_evaluation, record_merge, record_validation, record_vehicle_evaluations
 from iovsim.engine.state import Contribution, Setting, State
-from iovsim.errors import PolicyError
 
 
 def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
@@ -35,7 +34,8 @@ def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
             name = "final" if last else f"merge-{state.merges:04d}"
             heads = {vehicle: head for (vehicle, of_task), head in sorted(state.heads.items()) if of_task == task.task}
             setting.keep_adapter(task.task, name, state.merged[task.task], heads)
-    redistribute_budgets(setting, state)
+    if not last:
+        redistribute(setting, state, time_s)
 
 
 def evaluate(setting: Setting, state: State, time_s: float, task: Task) -> None:
@@ -46,27 +46,10 @@ def evaluate(setting: Setting, state: State, time_s: float, task: Task) -> None:
 
 
 def validate(setting: Setting, state: State, time_s: float, task: Task) -> None:
-    """Measures it on validation samples; policies see this accuracy from now on."""
+    """Measures it on validation samples, which is what policies and budget rules see from now on."""
     found = setting.trainer.validate(task.task, state.merged[task.task], _heads(setting, state, task))
     record_validation(setting, state, time_s, task.task, found)
-    state.accuracy[task.task] = found.accuracy
-
-
-def redistribute_budgets(setting: Setting, state: State) -> None:
-    """Lets the method move energy budget between tasks. Raises `PolicyError` unless tasks and sum stay the same."""
-    views: list[TaskView] = [task_view(state, t, setting.method.tuning) for t in setting.world.tasks]
-    budgets = dict(setting.method.budget.redistribute(views))
-    if budgets.keys() != state.budget_j.keys():
-        raise PolicyError(
-            f"budget policy: it returned the tasks {sorted(budgets)}, given were {sorted(state.budget_j)}."
-        )
-    before_j, after_j = sum(state.budget_j.values()), sum(budgets.values())
-    if abs(after_j - before_j) > 1e-6 * before_j or min(budgets.values()) < 0:
-        raise PolicyError(
-            f"budget policy: budgets must be non-negative and sum to {before_j:.6g} J, found {budgets} "
-            f"with the sum {after_j:.6g} J."
-        )
-    state.budget_j = budgets
+    state.validated[task.task] = found
 
 
 def _heads(setting: Setting, state: State, task: Task) -> list[Head]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from iovsim.domain import ARRIVED, Failure, JobEnd, JobStatus, RoundOutcome, Rsu, Update
+from iovsim.engine.budgets import settle
 from iovsim.engine.course import waiting
 from iovsim.engine.job import Served
 from iovsim.engine.records import record_round
@@ -36,6 +37,7 @@ def _finish_round(setting: Setting, state: State, over: ServedRound, handles: Se
     _aggregate(setting, state, over.rsu, jobs)
     view = over.view
     outcome = RoundOutcome(view.rsu, view.round, view.start_s, close_s, view, over.plan, jobs, _energy_by_task(jobs))
+    settle(setting, state, outcome)
     setting.method.policy.feedback(outcome)
     residual_s = {s.training.vehicle: s.terms.contact.end_s - s.end.start_s for s in over.served}
     record_round(setting, state, outcome, over.estimated_j, residual_s)

@@ -27,7 +27,11 @@ def observe(
     clients: list[ClientView] = []
     for contact in world.contacts.active(rsu.rsu, start_s):
         shards = world.vehicles[contact.vehicle].shards
-        every = {t.task: terms_of(world, contact, t, method.tuning, start_s) for t in tasks if t.task in shards}
+        every = {
+            t.task: terms_of(world, contact, t, method.tuning, start_s, method.price.bits)
+            for t in tasks
+            if t.task in shards
+        }
         own = {task: found for task, found in every.items() if len(found.samples)}
         if own:
             terms |= {(contact.vehicle, task): found for task, found in own.items()}
@@ -40,7 +44,7 @@ def observe(
         bandwidth_up_hz=world.radio.bandwidth_up_hz,
         bandwidth_down_hz=world.radio.bandwidth_down_hz,
         max_power_w=world.radio.vehicle_power_w,
-        tasks=tuple(task_view(state, t, method.tuning) for t in tasks),
+        tasks=tuple(_task(state, rsu, t, method.tuning) for t in tasks),
         clients=tuple(clients),
         rng=stream(world.seed, "policy", rsu.rsu, number),
         estimate=_estimator(terms, start_s),
@@ -48,15 +52,15 @@ def observe(
     return view, terms
 
 
-def task_view(state: State, task: Task, tuning: Tuning) -> TaskView:
-    """What a policy may know of a task."""
+def _task(state: State, rsu: Rsu, task: Task, tuning: Tuning) -> TaskView:
+    """A task as the policy sees it at an RSU."""
     return TaskView(
         task=task.task,
         ranks=task.ranks_of(tuning),
         local_epochs=task.local_epochs,
         energy_budget_j=state.budget_j[task.task],
-        price=0.0,
-        accuracy=state.accuracy[task.task],
+        price=state.price[rsu.rsu, task.task],
+        accuracy=state.validated[task.task].accuracy,
     )
 
 

@@ -19,6 +19,7 @@ from iovsim.domain import (
     PhaseKind,
     RoundOutcome,
     Task,
+    TaskUse,
 )
 from iovsim.energy.ledger import Entry
 from iovsim.engine.state import Contribution, Setting, State
@@ -56,6 +57,8 @@ def record_round(
             estimated_j=estimated_j[task.task],
             energy_j=spent_j,
             overrun_j=max(spent_j - task.energy_budget_j, 0.0),
+            utilisation=min(spent_j / task.energy_budget_j, 1.0) if task.energy_budget_j > 0 else None,
+            price=task.price,
             loss_before=_mean([u.loss_before for u in arrived]),
             loss_after=_mean([u.loss_after for u in arrived]),
             samples=sum(u.samples for u in arrived),
@@ -134,6 +137,25 @@ def record_merge(
         samples=sum(c.samples for c in contributions.values()),
         rank=adapter.rank,
         stable_rank=stable_rank(adapter),
+    )
+
+
+def record_budget(setting: Setting, state: State, time_s: float, rounds: int, task: TaskUse, granted_j: float) -> None:
+    """What the budget rule was told of a task, and what it granted."""
+    setting.recorder.add(
+        "budgets",
+        time_s=time_s,
+        merge=state.merges,
+        task=task.task,
+        rounds=rounds,
+        granted_j=task.granted_j,
+        used_j=task.used_j,
+        overrun_j=task.overrun_j,
+        utilisation=task.utilisation,
+        loss=task.loss,
+        accuracy=task.accuracy,
+        budget_before_j=task.budget_j,
+        budget_j=granted_j,
     )
 
 

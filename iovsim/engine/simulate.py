@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 
 import simpy
 
-from iovsim.domain import Trainer, Tuning, World
+from iovsim.domain import Metrics, Trainer, Tuning, World
 from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.finish import finish
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
-from iovsim.engine.state import Setting, State
+from iovsim.engine.state import Setting, Spent, State
 from iovsim.rng import seed_of
+
+UNMEASURED = Metrics(samples=0, accuracy=0.0, macro_f1=0.0, loss=math.nan, calibration_error=math.nan)
+"""Of an adapter that nobody has looked at yet."""
 
 
 def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
@@ -24,6 +28,7 @@ def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
     for task in setting.world.tasks:
         validate(setting, state, setting.world.start_s, task)
         evaluate(setting, state, setting.world.start_s, task)
+    state.validated_before = dict(state.validated)
     env = simpy.Environment(initial_time=setting.world.start_s)
     env.process(_city(env, setting, state, progress))
     env.run()
@@ -44,7 +49,10 @@ def initial_state(world: World, trainer: Trainer, tuning: Tuning = Tuning.LORA) 
         merged=merged,
         local={(r.rsu, t): merged[t] for r in world.rsus for t in r.tasks},
         budget_j={t.task: t.round_energy_j for t in world.tasks},
-        accuracy=dict.fromkeys(merged, 0.0),
+        validated=dict.fromkeys(merged, UNMEASURED),
+        validated_before=dict.fromkeys(merged, UNMEASURED),
+        spent={task: Spent() for task in merged},
+        price={(r.rsu, t): 0.0 for r in world.rsus for t in r.tasks},
     )
 
 

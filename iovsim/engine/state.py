@@ -1,25 +1,39 @@
-"""What changes while a run goes on: adapters at the RSUs and in the cloud, budgets, and what was last heard of whom."""
+"""What changes while a run goes on: adapters at RSUs and in the cloud, budgets, prices, what was last heard of whom."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from iovsim.domain import Adapter, Aggregator, BudgetPolicy, Forecast, Head, Policy, Trainer, Tuning, World
+from iovsim.domain import (
+    Adapter,
+    Aggregator,
+    BudgetPolicy,
+    Forecast,
+    Head,
+    Metrics,
+    Policy,
+    PriceRule,
+    Trainer,
+    Tuning,
+    World,
+)
 from iovsim.energy.ledger import Ledger
 from iovsim.learning.adapter import head_of
+from iovsim.policies.price import NoPrice
 from iovsim.results.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What is compared: who is asked to do what, how updates are joined, and what is foreseen."""
+    """What is compared: who is asked to do what, how updates are joined, how budgets and prices move, the forecast."""
 
     policy: Policy
     aggregator: Aggregator
     budget: BudgetPolicy
     forecast: Forecast
     tuning: Tuning = Tuning.LORA
+    price: PriceRule = field(default_factory=NoPrice)
 
 
 KeepAdapter = Callable[[str, str, Adapter, Mapping[str, Head]], None]
@@ -47,14 +61,26 @@ class Contribution:
 
 
 @dataclass(slots=True)
+class Spent:
+    """What a task's RSU rounds were granted and spent since the budget rule was last asked."""
+
+    granted_j: float = 0.0
+    used_j: float = 0.0
+    overrun_j: float = 0.0  # above budget, round by round
+
+
+@dataclass(slots=True)
 class State:
     """The run so far. Keys of pairs are (rsu, task) or (vehicle, task)."""
 
     initial: Mapping[str, Adapter]
     merged: dict[str, Adapter]
     local: dict[tuple[str, str], Adapter]
-    budget_j: dict[str, float]
-    accuracy: dict[str, float]
+    budget_j: dict[str, float]  # of one round of one RSU
+    validated: dict[str, Metrics]  # the latest, by task
+    validated_before: dict[str, Metrics]  # when the budget rule was last asked
+    spent: dict[str, Spent]
+    price: dict[tuple[str, str], float]
     contributions: dict[tuple[str, str], Contribution] = field(default_factory=dict)
     last_loss: dict[tuple[str, str], float] = field(default_factory=dict)
     heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles

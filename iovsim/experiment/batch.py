@@ -12,7 +12,7 @@ import pandas as pd
 
 from iovsim.errors import ScenarioError
 from iovsim.experiment.centralised import CentralSpec, train_centrally
-from iovsim.experiment.method import build_method
+from iovsim.experiment.method import method_for
 from iovsim.experiment.pool import Outcome, Piece, Report, work_here, work_through
 from iovsim.experiment.run import RunSpec, check_out, make_ready, run_one
 from iovsim.experiment.worker import Desk
@@ -64,7 +64,7 @@ def train_all(specs: Sequence[CentralSpec], cache: Path, report: Report, *, jobs
 def check_all(specs: Sequence[RunSpec]) -> None:
     """Raises `ScenarioError` where two runs would write into one folder: policies of the same name, a seed twice.
 
-    Also for a policy file that can never work.
+    Also for a policy file that can never work, or not in its scenario.
     """
     seen: set[Path] = set()
     for spec in specs:
@@ -73,8 +73,8 @@ def check_all(specs: Sequence[RunSpec]) -> None:
                 f"{spec.label}: asked for twice; give each policy file its own 'name' and each seed once."
             )
         seen.add(spec.out)
-    for policy in {id(s.policy): s.policy for s in specs}.values():
-        build_method(policy)
+    for spec in {(id(s.scenario), id(s.policy)): s for s in specs}.values():
+        method_for(spec.scenario, spec.policy)
 
 
 def check_trainers(specs: Sequence[RunSpec]) -> None:

@@ -10,7 +10,7 @@ from iovsim.errors import located
 from iovsim.experiment.city import build_channel, place, sumocfg
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
-from iovsim.experiment.method import build_method
+from iovsim.experiment.method import method_for
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
@@ -53,5 +53,5 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
             f"{task.charged.name}"
         )
     for policy in policies:
-        build_method(policy)
+        method_for(scenario, policy)
         yield f"policy {policy.name}: {policy.policy.kind}"

@@ -1,17 +1,18 @@
-"""A policy file becomes a method: policy, aggregator, budget rule and forecast."""
+"""A policy file becomes a method: policy, aggregator, rules of budgets and prices, forecast."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from iovsim.config import Kind, PolicyFile
+from iovsim.config import Kind, PolicyFile, Scenario
 from iovsim.domain import Policy, Stage, Tuning
 from iovsim.engine import Method
-from iovsim.errors import ScenarioError
+from iovsim.errors import ScenarioError, located
 from iovsim.experiment.registry import make
+from iovsim.experiment.tasks import check_tuning
 from iovsim.learning.aggregate import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
-from iovsim.policies import BUDGETS, POLICIES, STAGES, StagedPolicy
+from iovsim.policies import BUDGETS, POLICIES, PRICES, STAGES, StagedPolicy
 
 
 def build_method(file: PolicyFile) -> Method:
@@ -20,10 +21,20 @@ def build_method(file: PolicyFile) -> Method:
     return Method(
         policy=build_policy(file.policy, where),
         aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute")),
-        budget=make(file.budget, BUDGETS, f"{where}, budget", ("redistribute",)),
+        budget=make(file.budget, BUDGETS, f"{where}, budget", ("check", "redistribute")),
         forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s",)),
+        price=make(file.price, PRICES, f"{where}, price", ("bits", "update")),
         tuning=Tuning(file.tuning),
     )
+
+
+def method_for(scenario: Scenario, file: PolicyFile) -> Method:
+    """The method, once what it needs of the scenario's tasks is there. Raises `ScenarioError`."""
+    method = build_method(file)
+    check_tuning(scenario, method.tuning)
+    with located(f"{scenario.where}: policy {file.name!r}, budget, kind {file.budget.kind!r}"):
+        method.budget.check(len(scenario.tasks))
+    return method
 
 
 def build_policy(kind: Kind, where: str) -> Policy:

@@ -14,8 +14,7 @@ from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
 from iovsim.experiment.code import package_sha256
 from iovsim.experiment.inputs import policy_inputs, scenario_inputs
-from iovsim.experiment.method import build_method
-from iovsim.experiment.tasks import check_tuning
+from iovsim.experiment.method import method_for
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
 from iovsim.learning.adapter_files import save_adapter
 from iovsim.learning.batched.state_files import StatesPlace
@@ -98,8 +97,7 @@ def run_one(
     """
     if not overwrite and state_of(spec).stage is Stage.COMPLETE:
         return spec.out
-    method = build_method(spec.policy)
-    check_tuning(spec.scenario, method.tuning)
+    method = method_for(spec.scenario, spec.policy)
     if ready is None:
         ready = make_ready(spec.scenario, spec.seed, spec.training, cache, progress)
     built = ready.built

@@ -1,16 +1,20 @@
-"""The policies, stages and budget rules that a policy file can name. A new one is one small file and one line here.
+"""The policies, stages, and rules of budgets and prices that a policy file can name.
 
-Outside ones need no line: a policy file may name them as `kind = "package.module:Class"`.
+A new one is one small file and one line here. Outside ones need no line: a policy file may name them as
+`kind = "package.module:Class"`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from iovsim.domain import BudgetPolicy, Policy, Stage
+from iovsim.domain import BudgetPolicy, Policy, PriceRule, Stage
+from iovsim.policies.authors_budget import AuthorsBudgets
 from iovsim.policies.budget import KeepBudgets
+from iovsim.policies.convergence import ConvergenceBudgets
 from iovsim.policies.energy import KeepToBudget
 from iovsim.policies.in_time import KeepInTime
+from iovsim.policies.price import DualPrice, NoPrice
 from iovsim.policies.rank import FixedRank, ResidualContactRank
 from iovsim.policies.select import SelectAll, SelectRandom
 from iovsim.policies.staged import StagedPolicy
@@ -52,4 +56,10 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "keep-to-budget": KeepToBudget,
 }
 
-BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {"keep": KeepBudgets}
+BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {
+    "keep": KeepBudgets,
+    "convergence": ConvergenceBudgets,
+    "authors": AuthorsBudgets,
+}
+
+PRICES: dict[str, Callable[..., PriceRule]] = {"none": NoPrice, "dual": DualPrice}
