@@ -30,7 +30,7 @@ class ConvergenceBudgets:
 
     For task m with validation loss L, and E the budget of all tasks together:
 
-        d_m = s d_m + (1 - s) (L before - L) / L before      s = smoothing^rounds between two merges; decrease in [-1, 1]
+        d_m = s d_m + (1 - s) (L before - L) / L before      s = smoothing^(rounds between merges); decrease in [-1, 1]
         h_m = L / (L + loss_reference * the task's first L)  hardness; 1 where L is not finite
         u_m = used within budget / granted                   utilisation since budgets were last moved
         w_m = (h_m (1/2 + 1/2 max(d_m, 0) / max_j d_j))^exponent u_m
@@ -42,7 +42,7 @@ class ConvergenceBudgets:
     That convergence and utilisation decide is of the paper (Zheng et al., arXiv 2508.09532, v3). Its authors' code has
     period 6, smoothing 0.9, exponent 2, floor 24/300, cap 0.7, and E_m with nothing released. Inferred from both: d, h
     and w. Ours: the reference of h, each task's own first loss, since losses of tasks with different numbers of classes
-    do not compare; that a rising loss counts as one that does not fall; that overruns count as use of what was granted;
+    do not compare; that a rising loss counts as one that does not fall; that a round above budget counts as full use;
     the projection; and `release_share`. Without it two tasks that use all they have would keep it for ever, however
     far the one has converged; with it budgets of fully used tasks tend to shares proportional to w.
     """

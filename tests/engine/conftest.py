@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.domain import Contact, ContactEnd, Forecast, Link, Policy, Tuning, World
+from iovsim.domain import BudgetPolicy, Contact, ContactEnd, Forecast, Link, Policy, PriceRule, Tuning, World
 from iovsim.engine import Method, Setting, State, simulate
 from iovsim.engine.state import KeepAdapter
 from iovsim.engine.terms import Terms
 from iovsim.learning.aggregate import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies.budget import KeepBudgets
+from iovsim.policies.price import NoPrice
 from iovsim.results import Charge, Manifest, PolicyRecord, Run, RunFolder, open_run
 from iovsim.testing import FakeTrainer, tiny_world
 
@@ -64,10 +65,19 @@ def run_world(tmp_path: Path) -> Runner:
         trainer: FakeTrainer | None = None,
         tuning: Tuning = Tuning.LORA,
         kept: KeepAdapter | None = None,
+        budget: BudgetPolicy | None = None,
+        price: PriceRule | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1
-        method = Method(policy, SvdAggregator(), KeepBudgets(), forecast or HeadingForecast(), tuning)
+        method = Method(
+            policy,
+            SvdAggregator(),
+            budget or KeepBudgets(),
+            forecast or HeadingForecast(),
+            tuning,
+            price or NoPrice(),
+        )
         manifest = Manifest(
             world=world.name,
             world_hash=world.hash,
@@ -89,3 +99,18 @@ def run_world(tmp_path: Path) -> Runner:
 def short_world(world: World) -> World:
     """A world whose horizon cuts the last round in the middle of its jobs."""
     return replace(world, end_s=41.5)
+
+
+def two_task_world() -> World:
+    """Both RSUs host signs and lights; every vehicle holds signs, every other one lights too."""
+    world = tiny_world(4, vehicles=12)
+    lights = replace(world.tasks[0], task="lights", round_energy_j=100.0)
+    vehicles = {
+        name: replace(
+            v, shards={**v.shards, "lights": replace(v.shards["signs"], task="lights")} if i % 2 else v.shards
+        )
+        for i, (name, v) in enumerate(world.vehicles.items())
+    }
+    rsus = tuple(replace(r, tasks=("signs", "lights")) for r in world.rsus)
+    evaluated = {"signs": tuple(vehicles), "lights": tuple(v for v, x in vehicles.items() if "lights" in x.shards)}
+    return replace(world, tasks=(world.tasks[0], lights), vehicles=vehicles, rsus=rsus, evaluated_vehicles=evaluated)

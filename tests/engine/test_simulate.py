@@ -18,6 +18,8 @@ from iovsim.results import Recorder, Run
 from iovsim.results.recorder import sha256_of, table_path
 from iovsim.testing import FakeTrainer, effective_update, tiny_world
 
+from .conftest import two_task_world
+
 if TYPE_CHECKING:
     from .conftest import Runner
 
@@ -179,21 +181,6 @@ def test_an_over_budget_plan_stops_the_run_where_the_scenario_refuses_it(run_wor
 def test_the_merged_adapter_moves(run_world: Runner, world: World) -> None:
     _, state = run_world(world, all_available())
     assert all(np.linalg.norm(update) > 0 for update in effective_update(state.merged["signs"]).values())
-
-
-def two_task_world() -> World:
-    """Both RSUs host signs and lights; every vehicle holds signs, every other one lights too."""
-    world = tiny_world(4, vehicles=12)
-    lights = replace(world.tasks[0], task="lights", round_energy_j=100.0)
-    vehicles = {
-        name: replace(
-            v, shards={**v.shards, "lights": replace(v.shards["signs"], task="lights")} if i % 2 else v.shards
-        )
-        for i, (name, v) in enumerate(world.vehicles.items())
-    }
-    rsus = tuple(replace(r, tasks=("signs", "lights")) for r in world.rsus)
-    evaluated = {"signs": tuple(vehicles), "lights": tuple(v for v, x in vehicles.items() if "lights" in x.shards)}
-    return replace(world, tasks=(world.tasks[0], lights), vehicles=vehicles, rsus=rsus, evaluated_vehicles=evaluated)
 
 
 @pytest.mark.parametrize("name", POLICIES)

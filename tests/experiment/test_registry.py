@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from iovsim.config import Kind, policy_from
+from iovsim.config import Kind, load_policy, load_scenario, policy_from
 from iovsim.errors import ScenarioError
+from iovsim.experiment.batch import check_all
 from iovsim.experiment.code import outside_sha256
 from iovsim.experiment.method import build_method
 from iovsim.experiment.registry import make
+from iovsim.experiment.run import RunSpec, run_one
 from iovsim.policies import StagedPolicy
+from iovsim.policies.convergence import ConvergenceBudgets
 from iovsim.radio import FADING, PATH_LOSS, Channel
 from iovsim.radio.path_loss import LogDistance
 from iovsim.testing import check_policy, tiny_world
@@ -133,6 +136,66 @@ def test_a_staged_policy_is_put_together_in_its_file() -> None:
 def test_a_wrong_policy_is_refused(policy: dict[str, object], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         build_method(policy_from({"name": "mine", "policy": policy}, "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"budget": {"kind": "convergense"}}, r"budget: unknown kind 'convergense'; did you mean 'convergence'"),
+        ({"budget": {"kind": "convergence", "floor": 0.1}}, r"no parameter 'floor'; did you mean 'floor_share'"),
+        (
+            {"budget": {"kind": "convergence", "every_rounds": 2.5}},
+            r"'every_rounds': found 2.5; allowed .* int",
+        ),
+        (
+            {"budget": {"kind": "convergence", "cap_share": 0.05}},
+            r"kind 'convergence': floor_share = 0.08, cap_",
+        ),
+        ({"budget": {"kind": "authors", "units": 0.0}}, r"budget, kind 'authors': units = 0: must be above 0"),
+        ({"budget": {"kind": "json:JSONDecoder"}}, r"budget: .* gives a JSONDecoder, which lacks check, redistribute"),
+        ({"price": {"kind": "duel"}}, r"price: unknown kind 'duel'; did you mean 'dual'"),
+        (
+            {"price": {"kind": "dual", "steps": 1.0}},
+            r"kind 'dual' has no parameter 'steps'; did you mean 'step'",
+        ),
+        ({"price": {"kind": "dual", "reference_j": 0.0}}, r"price, kind 'dual': reference_j = 0: must be above 0"),
+        ({"price": {"kind": "none", "bits": 32.0}}, r"price: kind 'none' has no parameter 'bits'"),
+    ],
+)
+def test_a_wrong_rule_of_budgets_or_prices_is_refused(tables: dict[str, object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"policy 'mine', .*{message}"):
+        build_method(policy_from({"name": "mine", "policy": {"kind": "random"}} | tables, "mine.toml"))
+
+
+def test_bounds_that_the_scenarios_tasks_cannot_keep_are_refused_before_anything_is_run(tmp_path: Path) -> None:
+    demo, tiny = load_scenario("demo"), load_scenario("tiny")
+    rule = {"kind": "convergence", "floor_share": 0.4}
+    policy = policy_from({"name": "mine", "policy": {"kind": "random"}, "budget": rule}, "mine.toml")
+    check_all([RunSpec(tiny, policy, 1, tmp_path / "tiny")])  # one task has all
+    message = (
+        r"demo.toml: policy 'mine', budget, kind 'convergence': floor_share = 0.4: 3 tasks' floors exceed the whole; "
+        r"allowed is at most 0.3333\."
+    )
+    with pytest.raises(ScenarioError, match=message):
+        check_all([RunSpec(tiny, policy, 1, tmp_path / "tiny"), RunSpec(demo, policy, 1, tmp_path / "demo")])
+    with pytest.raises(ScenarioError, match=message):
+        run_one(RunSpec(demo, policy, 1, tmp_path / "demo"), tmp_path, lambda step, done: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_policy_that_the_scenario_gives_no_rate_is_refused_by_a_check(tmp_path: Path) -> None:
+    headless = policy_from({"name": "mine", "policy": {"kind": "random"}, "tuning": "head"}, "mine.toml")
+    with pytest.raises(ScenarioError, match=r"tiny.toml: task 'lights', key 'training.learning_rate': no rate"):
+        check_all([RunSpec(load_scenario("tiny"), headless, 1, tmp_path)])
+
+
+def test_the_built_in_ablation_differs_in_its_budget_rule_alone() -> None:
+    with_it, without = load_policy("energy-redistribution"), load_policy("energy-budget")
+    assert isinstance(build_method(with_it).budget, ConvergenceBudgets)
+    assert build_method(with_it).budget == ConvergenceBudgets(), "its keys are the defaults, written down"
+    assert with_it.model_copy(update={"name": "", "title": "", "budget": without.budget}) == without.model_copy(
+        update={"name": "", "title": ""}
+    )
 
 
 def test_an_own_model_that_was_changed_is_not_taken_for_the_old_one(own_modules: Path) -> None:

@@ -1,0 +1,93 @@
+"""The dual price follows what was spent, within its bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iovsim.errors import ScenarioError
+from iovsim.policies.price import DualPrice, NoPrice
+
+JOULES = st.floats(0, 1e9)
+
+
+def test_one_step_by_hand() -> None:
+    rule = DualPrice(step=0.4, reference_j=50.0)
+    assert rule.update(1.0, used_j=150.0, budget_j=100.0, clients=4) == pytest.approx(1.0 + 0.4 * 50 / (50 * 4))
+    assert rule.update(1.0, used_j=60.0, budget_j=100.0, clients=2) == pytest.approx(1.0 - 0.4 * 40 / (50 * 2))
+
+
+@given(st.floats(0, 10), JOULES, JOULES, st.integers(0, 1000))
+def test_it_stays_between_0_and_the_most_and_moves_as_the_round_says(
+    price: float, used_j: float, budget_j: float, clients: int
+) -> None:
+    after = DualPrice().update(price, used_j=used_j, budget_j=budget_j, clients=clients)
+    assert 0.0 <= after <= 10.0
+    if used_j >= budget_j:
+        assert after >= price
+    else:
+        assert after <= price
+
+
+def test_a_round_that_nobody_could_serve_leaves_it() -> None:
+    assert DualPrice().update(2.5, used_j=0.0, budget_j=100.0, clients=0) == 2.5
+
+
+def test_without_a_price_there_is_none_and_nothing_is_sent() -> None:
+    rule = NoPrice()
+    assert rule.update(0.0, used_j=1e6, budget_j=1.0, clients=1) == 0.0
+    assert rule.bits == 0.0
+    assert DualPrice().bits == 32.0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DualPrice(step=0.0), r"step = 0: must be above 0"),
+        (lambda: DualPrice(reference_j=-1.0), r"reference_j = -1: must be above 0"),
+        (lambda: DualPrice(price_max=0.0), r"price_max = 0: must be above 0"),
+        (lambda: DualPrice(bits=-32.0), r"bits = -32: must be at least 0"),
+    ],
+)
+def test_wrong_parameters_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        make()
+
+
+def play(budget_j: Sequence[float], seed: int) -> tuple[list[float], list[float]]:
+    """Prices and joules of rounds with these budgets, in which ten clients of 25 to 75 J join where it is worth it."""
+    rng = np.random.default_rng(seed)
+    rule = DualPrice(step=4 / math.sqrt(len(budget_j)))
+    price, prices, spent = 0.0, [], []
+    for budget in budget_j:
+        worth, cost_j = rng.uniform(0, 1, 10), rng.uniform(25, 75, 10)
+        used_j = float(cost_j[worth >= price * cost_j / rule.reference_j].sum())
+        prices.append(price)
+        spent.append(used_j)
+        price = rule.update(price, used_j=used_j, budget_j=budget, clients=10)
+    return prices, spent
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_binding_budget_is_kept_on_average_and_more_closely_the_longer_it_lasts(seed: int) -> None:
+    violation = []
+    for rounds in (100, 1_000, 10_000):
+        prices, spent = play([200.0] * rounds, seed)  # all would spend 500
+        violation.append(max(float(np.mean(spent)) - 200.0, 0.0) / 200.0)
+        assert min(prices[rounds // 4 :]) > 0
+    assert violation[2] < 0.01
+    assert violation[2] < violation[1] < violation[0] < 0.2
+    assert np.mean(spent) > 0.95 * 200.0, "and what is granted is used"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_with_a_slack_budget_the_price_is_0_and_it_returns_there(seed: int) -> None:
+    assert set(play([800.0] * 500, seed)[0]) == {0.0}
+    prices, _ = play([200.0] * 500 + [800.0] * 500, seed)
+    assert prices[499] > 0
+    assert set(prices[600:]) == {0.0}
