@@ -31,8 +31,7 @@ def settle(setting: Setting, state: State, outcome: RoundOutcome) -> None:
         clients = sum(task.task in c.tasks for c in outcome.view.clients)
         with own_faults(f"{where}: update()"):
             price = rule.update(task.price, used_j=used_j, budget_j=task.energy_budget_j, clients=clients)
-        if not (math.isfinite(price) and price >= 0):
-            raise PolicyError(f"{where}: update() returned {price!r}; a price is a finite number from 0 on.")
+            admit_price(where, price)
         state.price[outcome.rsu, task.task] = price
 
 
@@ -44,7 +43,7 @@ def redistribute(setting: Setting, state: State, time_s: float) -> None:
     where = f"budget rule {type(rule).__name__}"
     with own_faults(f"{where}: redistribute()"):
         budgets_j = dict(rule.redistribute(view))
-    admit_budgets(where, view, budgets_j)
+        admit_budgets(where, view, budgets_j)
     for task in view.tasks:
         record_budget(setting, state, time_s, view.rounds, task, budgets_j[task.task])
         if budgets_j[task.task] != task.budget_j:  # what was kept stays the same to the last bit
@@ -65,6 +64,12 @@ def admit_budgets(where: str, view: CloudView, budgets_j: Mapping[str, float]) -
             f"{where}: budgets must not be negative and must sum to {total_j:.6g} J, found {dict(budgets_j)} with the "
             f"sum {sum_j:.6g} J."
         )
+
+
+def admit_price(where: str, price: float) -> None:
+    """Raises `PolicyError` unless the price is a finite number from 0 on."""
+    if not (math.isfinite(price) and price >= 0):
+        raise PolicyError(f"{where}: update() returned {price!r}; a price is a finite number from 0 on.")
 
 
 def _hosts(world: World) -> dict[str, int]:

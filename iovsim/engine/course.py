@@ -10,7 +10,7 @@ from collections.abc import Callable
 from iovsim.domain import Assignment, PhaseEnd, PhaseKind
 from iovsim.energy.compute import train_flops, train_j, train_s
 from iovsim.energy.radio_energy import downlink_j, uplink_j, waiting_j
-from iovsim.engine.terms import Terms, downlink_bps, received_bits, sent_bits, uplink_bps
+from iovsim.engine.terms import Terms, down_bits, downlink_bps, up_bits, uplink_bps
 from iovsim.radio.transfer import transfer
 
 Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
@@ -19,7 +19,7 @@ Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
 def downlink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """The adapter goes down at the assigned rank, and the price of energy with it."""
     rate = downlink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = received_bits(terms, assignment.rank)
+    bits = down_bits(terms, assignment.rank)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = downlink_j(terms.device, terms.radio, assignment.bandwidth_down_hz, sent.end_s - start_s)
     return PhaseEnd(PhaseKind.DOWNLINK, start_s, sent.end_s, sent.completed, sent.bits, vehicle_j, rsu_j)
@@ -38,7 +38,7 @@ def compute(terms: Terms, assignment: Assignment, start_s: float, limit_s: float
 def uplink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """The trained adapter goes up."""
     rate = uplink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = sent_bits(terms, assignment.rank)
+    bits = up_bits(terms, assignment.rank)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = uplink_j(
         terms.device, terms.radio, assignment.bandwidth_up_hz, assignment.power_w, sent.end_s - start_s

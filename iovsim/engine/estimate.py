@@ -9,7 +9,7 @@ import numpy as np
 from iovsim.domain import Assignment, Estimate, FloatArray
 from iovsim.energy.compute import train_flops, train_j, train_s
 from iovsim.energy.radio_energy import downlink_j, uplink_j
-from iovsim.engine.terms import Terms, downlink_bps, mean_gain_at, received_bits, sent_bits, uplink_bps
+from iovsim.engine.terms import Terms, down_bits, downlink_bps, mean_gain_at, up_bits, uplink_bps
 from iovsim.radio.transfer import transfer_s
 
 
@@ -17,8 +17,8 @@ def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
     """Seconds and joules (vehicle and RSU together) if the mean gain stayed as it is at `time_s`, without fading."""
     gain: FloatArray = np.array([mean_gain_at(terms.link, time_s)])
     rank = assignment.rank
-    down_s = transfer_s(received_bits(terms, rank), float(downlink_bps(terms, assignment, gain)[0]))
-    up_s = transfer_s(sent_bits(terms, rank), float(uplink_bps(terms, assignment, gain)[0]))
+    down_s = transfer_s(down_bits(terms, rank), float(downlink_bps(terms, assignment, gain)[0]))
+    up_s = transfer_s(up_bits(terms, rank), float(uplink_bps(terms, assignment, gain)[0]))
     samples = assignment.local_epochs * len(terms.samples)
     compute_s = train_s(terms.device, train_flops(terms.task.charged, rank, samples, terms.tuning))
     if not math.isfinite(down_s + up_s):

@@ -28,7 +28,7 @@ def observe(
     for contact in world.contacts.active(rsu.rsu, start_s):
         shards = world.vehicles[contact.vehicle].shards
         every = {
-            t.task: terms_of(world, contact, t, method.tuning, start_s, method.price.bits)
+            t.task: terms_of(world, contact, t, method.tuning, start_s, price_bits=method.price.bits)
             for t in tasks
             if t.task in shards
         }

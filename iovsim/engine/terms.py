@@ -22,7 +22,7 @@ class Terms:
     samples: IntArray  # those the vehicle holds when the round begins
     radio: Radio
     tuning: Tuning
-    price_bits: float  # broadcast with the download
+    price_bits: float = 0.0  # broadcast with the download
 
 
 def mean_gain_at(link: Link, time_s: float) -> float:
@@ -30,7 +30,9 @@ def mean_gain_at(link: Link, time_s: float) -> float:
     return float(link.mean_gain[max(int(np.searchsorted(link.time_s, time_s, side="right")) - 1, 0)])
 
 
-def terms_of(world: World, contact: Contact, task: Task, tuning: Tuning, time_s: float, price_bits: float) -> Terms:
+def terms_of(
+    world: World, contact: Contact, task: Task, tuning: Tuning, time_s: float, price_bits: float = 0.0
+) -> Terms:
     """The terms under which the vehicle of `contact` would serve `task` from `time_s` on."""
     vehicle = world.vehicles[contact.vehicle]
     link = world.links.link(contact.contact)
@@ -38,14 +40,14 @@ def terms_of(world: World, contact: Contact, task: Task, tuning: Tuning, time_s:
     return Terms(contact, link, vehicle.device, task, held, world.radio, tuning, price_bits)
 
 
-def sent_bits(terms: Terms, rank: int) -> float:
+def up_bits(terms: Terms, rank: int) -> float:
     """Bits of one update on the air."""
     return update_bits(terms.task.charged, rank, terms.tuning, local_head=terms.task.local_head)
 
 
-def received_bits(terms: Terms, rank: int) -> float:
+def down_bits(terms: Terms, rank: int) -> float:
     """Bits of one download: as much as an update, and the price of energy where the method has one."""
-    return sent_bits(terms, rank) + terms.price_bits
+    return up_bits(terms, rank) + terms.price_bits
 
 
 def downlink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:

@@ -44,7 +44,7 @@ def terms(world: World) -> Callable[[float], Terms]:
         contact, link = straight_contact(end_s)
         vehicle = world.vehicles["v00"]
         return Terms(
-            contact, link, vehicle.device, world.tasks[0], vehicle.shards["signs"].train, world.radio, Tuning.LORA, 0.0
+            contact, link, vehicle.device, world.tasks[0], vehicle.shards["signs"].train, world.radio, Tuning.LORA
         )
 
     return make

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from iovsim.domain import RoundOutcome, RoundPlan, RoundView
-from iovsim.errors import PolicyError
+from iovsim.domain import BudgetPolicy, CloudView, PriceRule, RoundOutcome, RoundPlan, RoundView
+from iovsim.errors import PolicyError, ScenarioError
 from iovsim.learning.aggregate import AGGREGATORS
+from iovsim.policies.budget import unchanged
 from iovsim.policies.draft import draft
-from iovsim.policies.kinds import POLICIES
-from iovsim.testing import check_aggregator, check_policy
+from iovsim.policies.kinds import BUDGETS, POLICIES, PRICES
+from iovsim.testing import check_aggregator, check_budget, check_policy, check_price
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -23,6 +25,16 @@ def test_registered_policies_conform(name: str) -> None:
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_registered_aggregators_conform(name: str) -> None:
     check_aggregator(AGGREGATORS[name])
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_registered_budget_rules_conform(name: str) -> None:
+    check_budget(BUDGETS[name])
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_registered_price_rules_conform(name: str) -> None:
+    check_price(PRICES[name])
 
 
 @dataclass
@@ -88,3 +100,107 @@ class Silent(Nearest):
 def test_the_kit_catches_faults(policy: type[Nearest], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         check_policy(policy)
+
+
+class Half:
+    """A whole budget rule: every task moves half way to an equal share."""
+
+    def check(self, tasks: int) -> None: ...
+
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        return {t.task: 0.5 * (t.budget_j + view.total_j / len(view.tasks)) for t in view.tasks}
+
+
+def test_a_users_own_budget_rule_conforms() -> None:
+    check_budget(Half)
+
+
+class Generous(Half):
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        return {t.task: 1.01 * t.budget_j for t in view.tasks}
+
+
+class Forgetful(Half):
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        return dict(list(unchanged(view).items())[:1])
+
+
+class Dicing(Half):
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        weights = {t.task: random.random() for t in view.tasks}
+        return {t: view.total_j * w / sum(weights.values()) for t, w in weights.items()}
+
+
+class FirstCome(Half):
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        return dict.fromkeys(unchanged(view), 0.0) | {view.tasks[0].task: view.total_j}
+
+
+class Fragile(Half):
+    def redistribute(self, view: CloudView) -> dict[str, float]:
+        weights = {t.task: t.used_j for t in view.tasks}
+        return {t: view.total_j * w / sum(weights.values()) for t, w in weights.items()}
+
+
+class Picky(Half):
+    def check(self, tasks: int) -> None:
+        raise ScenarioError("never")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Generous, r"budgets must not be negative and must sum to"),
+        (Forgetful, r"it returned the tasks \['task0'\], given were \['task0', 'task1'\]"),
+        (Dicing, r"two fresh instances move budgets differently"),
+        (FirstCome, r"the order of tasks matters"),
+        (Fragile, r"Fragile: redistribute\(\) failed in .*test_contract.py, line \d+: ZeroDivisionError"),
+        (Picky, r"check\(\) refuses any number of tasks"),
+    ],
+)
+def test_the_kit_catches_faults_of_budget_rules(rule: type[BudgetPolicy], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        check_budget(rule)
+
+
+@dataclass
+class Steady:
+    """A whole price rule: always the same."""
+
+    bits: float = 32.0
+
+    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+        return 0.5
+
+
+class Sinking(Steady):
+    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+        return price + used_j - budget_j
+
+
+class ByHead(Steady):
+    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+        return used_j / clients
+
+
+class Moody(Steady):
+    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+        return random.random()
+
+
+def test_a_users_own_price_rule_conforms() -> None:
+    check_price(Steady)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Steady(bits=-1.0), r"Steady: bits = -1.0; it must be a finite number from 0 on"),
+        (Sinking, r"Sinking, round \d+: update\(\) returned -.*; a price is a finite number from 0 on"),
+        (ByHead, r"ByHead: update\(\) failed in .*: ZeroDivisionError"),
+        (Moody, r"two fresh instances set different prices"),
+    ],
+)
+def test_the_kit_catches_faults_of_price_rules(make: Callable[[], PriceRule], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        check_price(make)

@@ -1,40 +1,26 @@
-"""For those who extend iovsim: checks for policies and aggregators, a tiny world, and a trainer without torch.
-
-```python
-from iovsim.testing import check_policy
-check_policy(lambda: MyPolicy(limit=3))
-```
-"""
+"""A tiny world, views of it, and a trainer without torch: what contracts are checked on, in milliseconds."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from iovsim.domain import (
     Adapter,
-    Aggregator,
     Contact,
     ContactEnd,
     Evaluation,
     Failure,
     Float32Array,
-    FloatArray,
     Head,
     IntArray,
-    JobEnd,
-    JobStatus,
     LoraRule,
     LossReason,
     Metrics,
-    Policy,
     Radio,
     Recipe,
-    RoundOutcome,
-    RoundPlan,
     RoundView,
     Rsu,
     Shard,
@@ -47,19 +33,16 @@ from iovsim.domain import (
 )
 from iovsim.energy.architectures import ARCHITECTURES
 from iovsim.energy.devices import TIERS
-from iovsim.engine.admit import admit
-from iovsim.engine.ask import ask
 from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
 from iovsim.engine.state import Method
-from iovsim.errors import PolicyError
-from iovsim.learning.adapter import HEAD, adapted_layers, factors, head_of
+from iovsim.learning.adapter import HEAD, head_of
 from iovsim.learning.aggregate import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies import StagedPolicy
 from iovsim.policies.budget import KeepBudgets
 from iovsim.radio.channel import Channel
-from iovsim.rng import seed_of, stream
+from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz
 
 LAYERS = {"layers.0.query": (6, 6), "layers.0.value": (6, 6)}
@@ -95,7 +78,7 @@ class FakeTrainer:
     def result(self, handle: int) -> Update | Failure:
         job = self.waiting.pop(handle)
         reason = self.failing.get(job.vehicle)
-        return _fake_update(job) if reason is None else Failure(reason, f"vehicle {job.vehicle!r} was made to fail")
+        return fake_update(job) if reason is None else Failure(reason, f"vehicle {job.vehicle!r} was made to fail")
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
         overall = self.validate(task, adapter, heads)
@@ -113,7 +96,8 @@ class FakeTrainer:
         return [Metrics(len(s), 1.0 - loss, 1.0 - loss, loss, 0.1) for s, loss in zip(shards, losses, strict=True)]
 
 
-def _fake_update(job: TrainJob) -> Update:
+def fake_update(job: TrainJob) -> Update:
+    """What `FakeTrainer` makes of a job."""
     rng = stream(job.seed, "fake training")
     moved = {
         k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
@@ -252,94 +236,3 @@ def tiny_views(seed: int = 0) -> Iterator[RoundView]:
             for rsu in world.rsus:
                 start_s = world.start_s + number * world.round_period_s
                 yield observe(world, method, state, rsu, number, start_s)[0]
-
-
-def check_policy(make: Callable[[], Policy]) -> None:
-    """Puts a policy through many rounds and raises `PolicyError` with the first fault.
-
-    Every plan must be admissible (see `engine.admit`), a policy made anew must plan the same from the same views,
-    views must stay untouched, and `feedback` must take a round in which every job was lost or failed. `make` is called
-    twice.
-    """
-    first, second = make(), make()
-    for view in tiny_views():
-        clients = copy.deepcopy(view.clients)
-        plan = ask(first, view)
-        admit(view, plan, refuse_over_budget=False)
-        again = second.plan(replace(view, rng=stream(0, "policy", view.rsu, view.round)))
-        if plan.assignments != again.assignments:
-            raise PolicyError(
-                f"{_name(first)}: two fresh instances plan differently from the same view; draw only from view.rng."
-            )
-        if view.clients != clients:
-            raise PolicyError(f"{_name(first)}: plan() changed the view; it is the engine's.")
-        for policy in (first, second):
-            policy.feedback(_nothing_gained(view, plan))
-
-
-def check_aggregator(make: Callable[[], Aggregator], seed: int = 0) -> None:
-    """Raises `PolicyError` at the first rule that the aggregator breaks.
-
-    A single update becomes the new adapter, head included; the order of updates and the scale of their weights do not
-    matter; of updates that share A, the mean is weighted by samples times fraction; a client gets the rank that it is
-    asked for, at the present rank without any change of what the adapter does; nothing is changed in place.
-    """
-    current = FakeTrainer().initial("signs", 4, seed)
-    updates = [_fake_update(_job(current, i)) for i in range(3)]
-    before = [copy.deepcopy(a) for a in (current, *(u.adapter for u in updates))]
-    _expect_close(make().aggregate(current, updates[:1]), updates[0].adapter, "a single update becomes the new adapter")
-    joined = make().aggregate(current, updates)
-    _expect_close(make().aggregate(current, updates[::-1]), joined, "the order of updates must not matter")
-    doubled = [replace(u, samples=2 * u.samples) for u in updates]
-    _expect_close(make().aggregate(current, doubled), joined, "only relative weights may matter")
-    one, other = (_with_a_of(updates[0].adapter, u.adapter) for u in updates[:2])
-    pair = [replace(updates[0], adapter=one, samples=30), replace(updates[1], adapter=other, samples=20, fraction=0.5)]
-    mean = {k: (0.75 * one.tensors[k] + 0.25 * other.tensors[k]).astype(np.float32) for k in one.tensors}
-    _expect_close(make().aggregate(current, pair), replace(one, tensors=mean), "weights are samples times fraction")
-    _expect_close(make().redistribute(joined, joined.rank, seed), joined, "its own rank must not change an adapter")
-    given = make().redistribute(current, 2, seed)
-    if given.rank != 2 or any(v.shape[0] != 2 for k, v in given.tensors.items() if "lora_A" in k):
-        raise PolicyError(f"{_name(make())}: redistribute(…, rank=2) gave rank {given.rank}.")
-    for old, new in zip(before, (current, *(u.adapter for u in updates)), strict=True):
-        if any(not np.array_equal(old.tensors[k], new.tensors[k]) for k in old.tensors):
-            raise PolicyError(f"{_name(make())}: aggregate() wrote into what it was given; it must return new arrays.")
-
-
-def _with_a_of(source: Adapter, adapter: Adapter) -> Adapter:
-    """`adapter` with the A factors of `source`."""
-    return replace(adapter, tensors={k: source.tensors[k] if "lora_A" in k else v for k, v in adapter.tensors.items()})
-
-
-def effective_update(adapter: Adapter) -> dict[str, FloatArray]:
-    """`scale * B @ A` by layer, in float64: what the adapter adds to each frozen weight."""
-    return {layer: left @ right for layer in adapted_layers(adapter) for left, right in [factors(adapter, layer)]}
-
-
-def _nothing_gained(view: RoundView, plan: RoundPlan) -> RoundOutcome:
-    """The round if every second job were lost on the way and the training of all others failed."""
-    ends = ((JobStatus.LOST_DOWNLINK, LossReason.CONTACT), (JobStatus.FAILED, LossReason.DIVERGED))
-    jobs = tuple(
-        JobEnd(a, i, view.start_s, view.start_s + 1.0, *ends[i % 2], (), None)
-        for i, a in enumerate(plan.assignments.values())
-    )
-    return RoundOutcome(view.rsu, view.round, view.start_s, view.start_s + 1.0, view, plan, jobs, {})
-
-
-def _job(adapter: Adapter, number: int) -> TrainJob:
-    samples = np.arange(8 * (number + 1))
-    recipe = Recipe(learning_rate=1e-3, batch_size=8)
-    return TrainJob("signs", f"v{number}", 0, "rsu0", adapter, samples, 1, recipe, 0.0, seed_of(0, "check", number))
-
-
-def _expect_close(found: Adapter, expected: Adapter, rule: str) -> None:
-    """Compares what adapters do, not how they are factored: updates, and the head."""
-    one, other = (
-        effective_update(a) | {k: v.astype(np.float64) for k, v in a.tensors.items() if ".lora_" not in k}
-        for a in (found, expected)
-    )
-    if one.keys() != other.keys() or any(not np.allclose(one[k], other[k], atol=1e-5) for k in one):
-        raise PolicyError(f"aggregator: {rule}.")
-
-
-def _name(thing: object) -> str:
-    return type(thing).__name__

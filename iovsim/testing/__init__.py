@@ -1,0 +1,25 @@
+"""For those who extend iovsim: checks for policies, aggregators and rules, a tiny world, and a trainer without torch.
+
+```python
+from iovsim.testing import check_policy
+check_policy(lambda: MyPolicy(limit=3))
+```
+"""
+
+from __future__ import annotations
+
+from iovsim.testing.aggregators import check_aggregator, effective_update
+from iovsim.testing.budgets import check_budget, check_price
+from iovsim.testing.policies import check_policy
+from iovsim.testing.worlds import FakeTrainer, tiny_views, tiny_world
+
+__all__ = [
+    "FakeTrainer",
+    "check_aggregator",
+    "check_budget",
+    "check_policy",
+    "check_price",
+    "effective_update",
+    "tiny_views",
+    "tiny_world",
+]
