@@ -12,7 +12,7 @@ from iovsim.files import explained
 from iovsim.results import Asked, Comparison, Run, Target, compare
 from iovsim.results.variants import folder_name, variants
 
-from . import comparison, connectivity, data, energy, jobs, learning, maps, pareto, quality, targets
+from . import budgets, comparison, connectivity, data, energy, jobs, learning, maps, pareto, quality, targets
 from .style import save, tasks
 
 OF_A_WORLD: dict[str, Callable[[Run], Figure]] = {
@@ -24,6 +24,7 @@ OF_A_RUN: dict[str, Callable[[Run], Figure]] = {
     "energy_over_time": energy.over_time,
     "energy_by_rsu": energy.by_rsu,
     "energy_budget": energy.against_budget,
+    "budgets": budgets.over_time,
 }
 OF_POLICIES: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "learning": learning.over_time,

@@ -129,6 +129,7 @@ def _fill_rounds(made: Recorder, policy: str, seed: int) -> None:
                 jobs = [_fill_job(made, rng, job + i, rsu, k, task, start_s, policy) for i in range(4)]
                 job += len(jobs)
                 energy_j = sum(energy for energy, _ in jobs)
+                budget_j = _budget_j(policy, k, task)
                 delivered = sum(status == JobStatus.DELIVERED for _, status in jobs)
                 made.add(
                     "rounds",
@@ -142,10 +143,12 @@ def _fill_rounds(made: Recorder, policy: str, seed: int) -> None:
                     delivered=delivered,
                     lost=sum(status.startswith("lost") for _, status in jobs),
                     failed=sum(status == JobStatus.FAILED for _, status in jobs),
-                    energy_budget_j=480.0,
+                    energy_budget_j=budget_j,
                     estimated_j=energy_j * float(rng.uniform(0.9, 1.0)),
                     energy_j=energy_j,
-                    overrun_j=max(energy_j - 480.0, 0.0),
+                    overrun_j=max(energy_j - budget_j, 0.0),
+                    utilisation=min(energy_j / budget_j, 1.0),
+                    price=_price(policy, k, task, rsu),
                     loss_before=1.2 if delivered else None,
                     loss_after=1.0 if delivered else None,
                     samples=80 * delivered,
@@ -163,6 +166,19 @@ def _fill_rounds(made: Recorder, policy: str, seed: int) -> None:
                         rank=16,
                         stable_rank=2.5,
                     )
+
+
+def _budget_j(policy: str, k: int, task: str) -> float:
+    """Of an RSU's round k: the energy-aware policy moves some from lights to signs every six rounds, twice."""
+    moved = {"signs": 1, "lights": -1}.get(task, 0) * min(k // 6, 2) if policy == "energy-aware" else 0
+    return 480.0 + 60.0 * moved
+
+
+def _price(policy: str, k: int, task: str, rsu: str) -> float:
+    """Rises and settles, higher at one RSU than at the next; only the energy-aware policy has one."""
+    if policy != "energy-aware":
+        return 0.0
+    return (1 + TASKS.index(task)) * (0.1 + 0.05 * list(RSUS).index(rsu)) * min(k, 12) / 12
 
 
 LOSSES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from iovsim.analysis import comparison, connectivity, energy, maps, pareto, style, targets
+from iovsim.analysis import budgets, comparison, connectivity, energy, maps, pareto, style, targets
 from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, OF_TASKS, draw_all
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -27,7 +27,7 @@ WISHED = (Target("signs", 0.55), Target("lights", 0.99))
 TASKS = ["incidents", "lights", "signs"]
 UNIT = re.compile(r"\((s|min|h|m|J|kJ|MJ|count|share)\)$|^Δ? ?(share|count|J|kJ|MJ|s) \([←→] better\)$")
 PURE = re.compile(
-    r"^(LoRA rank|Share (of|that) .*|District(, a line a vehicle)?|Class \(\d+, the most frequent first\))$"
+    r"^(LoRA rank|Dual price|Share (of|that) .*|District(, a line a vehicle)?|Class \(\d+, the most frequent first\))$"
 )
 
 
@@ -149,6 +149,26 @@ def test_budget_figure_shows_budget_estimate_use_and_overrun(figures: dict[str, 
     assert words(figures["energy_budget"]) == ["budget", "estimated", "used", "overrun"]
     used = np.asarray(axes.lines[2].get_ydata()).sum()
     assert used == pytest.approx(runs[0].table("rounds").query("task == 'signs'")["energy_j"].sum())
+
+
+def test_budgets_over_time_show_every_task_and_add_up(figures: dict[str, Figure], runs: list[Run]) -> None:
+    """Of the first run, which has no price, and of one whose policy moves budgets and prices energy."""
+    assert words(figures["budgets"]) == TASKS
+    assert "energy had no price" in {t.get_text() for t in figures["budgets"].axes[2].texts}
+    moving = runs[3]
+    figure = budgets.over_time(moving)
+    budget, used, price = figure.axes
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()) for line in budget.lines}
+    assert list(drawn) == TASKS
+    total_j = moving.table("rounds").groupby("start_s")["energy_budget_j"].sum().to_numpy()
+    assert np.sum([*drawn.values()], axis=0) * (1e3 if "kJ" in budget.get_ylabel() else 1) == pytest.approx(total_j)
+    assert drawn["signs"][-1] > drawn["signs"][0] == drawn["lights"][0] > drawn["lights"][-1]
+    assert all(0 <= share <= 1 for line in used.lines for share in np.asarray(line.get_ydata()))
+    signs = moving.table("rounds").query("task == 'signs'").groupby("start_s")["price"]
+    assert np.asarray(price.lines[TASKS.index("signs")].get_ydata()) == pytest.approx(signs.mean().to_numpy())
+    band = price.collections[TASKS.index("signs")].get_paths()[0].vertices
+    assert np.max(np.asarray(band)[:, 1]) == pytest.approx(signs.max().max())
+    assert len(price.texts) == 0
 
 
 def test_comparison_shows_every_metric_policy_interval_and_seed(figures: dict[str, Figure]) -> None:
@@ -318,6 +338,7 @@ def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
         "energy_over_time": {"no energy was spent"},
         "energy_by_rsu": {"no energy was spent"},
         "energy_budget": {"no rounds"},
+        "budgets": {"no rounds"},
         "contact_times": {"no completed contacts", "no completed gaps"},
         "learning": {"no evaluations"},
         "learning_over_energy": {"no evaluations"},
