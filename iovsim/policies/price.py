@@ -29,8 +29,8 @@ class DualPrice:
     The dual price is of the paper (Zheng et al., arXiv 2508.09532, v3: "primal-dual"). Inferred: the division by
     clients; step 4 / sqrt(T), here for T = 100 rounds; price_max 2 / slack, here for a slack of a fifth of the budget;
     32 bits. Ours: what a job costs is not cut off at `reference_j`, since an overrun that is not seen is not priced;
-    50 J, about what a job of the demo takes. The authors' code has step 0.01 in rank units every third round, and a
-    price that stays at 0, since its ranks are cut to fit the budget beforehand.
+    50 J, a little more than a job of the demo takes. The authors' code has step 0.01 in rank units every third round,
+    and a price that stays at 0, since its ranks are cut to fit the budget beforehand.
     """
 
     step: float = 0.4
