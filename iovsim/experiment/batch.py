@@ -99,7 +99,8 @@ class _Run:
     def __call__(self, desk: Desk) -> Path:
         spec = self.spec
         ready = desk.shared(
-            world_of(spec), lambda: make_ready(spec.scenario, spec.seed, spec.training, self.cache, desk.progress)
+            world_of(spec),
+            lambda: make_ready(spec.scenario, spec.seed, spec.training, self.cache, desk.progress, desk.worker),
         )
         return run_one(spec, self.cache, desk.progress, overwrite=self.overwrite, ready=ready)
 

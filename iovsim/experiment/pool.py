@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import signal
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
@@ -82,6 +83,7 @@ def work_here(pieces: Sequence[Piece], report: Report) -> Generator[Outcome, Non
 
 @dataclass(slots=True, eq=False)
 class _Worker:
+    number: int  # no two at work have the same
     process: SpawnProcess
     pipe: Connection
     piece: int | None = None  # what it is at
@@ -135,7 +137,7 @@ class _Pool:
             if worker is None:
                 if len(self.workers) >= self.most or not self._memory_is_free():
                     return
-                worker = _begun()
+                worker = _begun(next(n for n in itertools.count() if all(n != w.number for w in self.workers)))
                 self.workers.append(worker)
             self.waiting.remove(number)
             worker.piece, worker.group = number, self.pieces[number].group
@@ -198,16 +200,16 @@ class _Pool:
         return Outcome(number, None, ResultsError(message))
 
 
-def _begun() -> _Worker:
+def _begun(number: int) -> _Worker:
     """A new worker, in a fresh process."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    process = context.Process(target=serve, args=(theirs, number), daemon=True)
     resource_tracker.ensure_running()  # starting it has this process hear Ctrl-C again
     with _deaf_to_interrupts():
         process.start()
     theirs.close()  # so that the pipe ends when the worker does
-    return _Worker(process, ours)
+    return _Worker(number, process, ours)
 
 
 def _cause(process: SpawnProcess) -> str:

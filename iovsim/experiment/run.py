@@ -56,13 +56,18 @@ class Ready:
     trainer: Trainer
 
 
-def make_ready(scenario: Scenario, seed: int, training: TrainerSpec, cache: Path, progress: Progress) -> Ready:
-    """From recording the traffic to a trainer. Raises an `IovsimError` for whatever is wrong with the input."""
+def make_ready(
+    scenario: Scenario, seed: int, training: TrainerSpec, cache: Path, progress: Progress, worker: int = 0
+) -> Ready:
+    """From recording the traffic to a trainer. Raises an `IovsimError` for whatever is wrong with the input.
+
+    `worker` is the number of this process among those that work side by side.
+    """
     check_trainer(training)
     built = build_world(scenario, seed, cache, progress)
     tasks = {t.task: learning_task(built, t) for t in built.world.tasks}
     place = StatesPlace(cache / "states", way_of(training, _code()))
-    return Ready(built, scenario_inputs(scenario), tasks, build_trainer(tasks, training, place))
+    return Ready(built, scenario_inputs(scenario), tasks, build_trainer(tasks, training, place, worker))
 
 
 def state_of(spec: RunSpec) -> RunState:

@@ -40,6 +40,7 @@ class Desk:
     """What a piece of work gets: a place for its reports, and what the piece before it has left."""
 
     tell: Callable[[News, Any], None]
+    worker: int = 0  # its number among those at work
     _key: Hashable = None
     _thing: Any = None
     _told: tuple[str, float] = field(default=("", 0.0))
@@ -65,10 +66,10 @@ class Desk:
 Work = Callable[[Desk], Any]
 
 
-def serve(pipe: Connection) -> None:
-    """Does what comes through the pipe until it is closed at the other end."""
+def serve(pipe: Connection, number: int) -> None:
+    """Does what comes through the pipe until it is closed at the other end; `number` is that of this worker."""
     _end_with_parent()
-    desk = Desk(lambda news, what: pipe.send((news, what)))
+    desk = Desk(lambda news, what: pipe.send((news, what)), number)
     while True:
         try:
             work: Work = pipe.recv()

@@ -14,15 +14,25 @@ from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 
 
-def build_trainer(tasks: Mapping[str, LearningTask], spec: TrainerSpec, place: StatesPlace | None = None) -> Trainer:
+def build_trainer(
+    tasks: Mapping[str, LearningTask], spec: TrainerSpec, place: StatesPlace | None = None, worker: int = 0
+) -> Trainer:
     """Of `spec`'s kind; `place` is where the batched one may keep frozen states for other processes.
+
+    `worker` is the number of this process among those that work side by side, which share the GPUs.
 
     Raises `TrainingError` like `check_trainer`, and where a task's data do not suit it.
     """
     check_trainer(spec)
     if spec.kind is TrainerKind.PEFT:
         return PeftTrainer(tasks)
-    return BatchedTrainer(tasks, precision=spec.precision, device=spec.device, place=place)
+    return BatchedTrainer(tasks, precision=spec.precision, device=device_of(spec, worker), place=place)
+
+
+def device_of(spec: TrainerSpec, worker: int) -> str:
+    """Workers that are asked for any GPU take turns at those that there are."""
+    count = torch.cuda.device_count() if spec.device == "cuda" else 0
+    return f"cuda:{worker % count}" if count > 1 else spec.device
 
 
 def check_trainer(spec: TrainerSpec) -> None:

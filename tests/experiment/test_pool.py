@@ -79,6 +79,16 @@ def wait_long(file: Path, desk: Desk) -> None:
         raise
 
 
+def tell_worker(desk: Desk) -> int:
+    time.sleep(0.3)
+    return desk.worker
+
+
+def test_workers_side_by_side_have_numbers_of_their_own() -> None:
+    pieces = [Piece(f"piece {k}", tell_worker) for k in range(6)]
+    assert {o.result for o in work_through(pieces, 2, silent)} == {0, 1}
+
+
 def test_all_pieces_are_done_and_reported() -> None:
     seen: list[tuple[str, str, float]] = []
     pieces = [Piece(f"piece {k}", partial(double, k)) for k in range(7)]
