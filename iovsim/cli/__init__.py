@@ -16,6 +16,7 @@ from iovsim.cli import (
     compare_commands,
     inspect_commands,
     model_commands,
+    regret_commands,
     resume_commands,
     run_commands,
     store_commands,
@@ -40,6 +41,7 @@ for commands in (
     trace_commands,
     inspect_commands,
     bench_commands,
+    regret_commands,
     store_commands,
     study_commands,
 ):

@@ -1,0 +1,1 @@
+"""Bandits and arms become regret and violation over time: the regret laboratory."""

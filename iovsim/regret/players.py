@@ -1,0 +1,163 @@
+"""Names become bandits ready to play, each with its price; where constants come from is said where they are used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from iovsim.domain import FloatArray
+from iovsim.errors import ScenarioError, near_match
+from iovsim.policies.bandits import (
+    AuthorsUcbDual,
+    Choice,
+    DualPrice,
+    EpsilonGreedy,
+    Exp3,
+    Learner,
+    Learning,
+    LinUcb,
+    Noise,
+    Offer,
+    Price,
+    QueuePrice,
+    Rule,
+    Statistics,
+    Step,
+    Thompson,
+    UcbDual,
+    optimum,
+)
+from iovsim.policies.bandits.authors import EVERY, PRICE_STEP
+from iovsim.policies.bandits.offers import BoolArray
+from iovsim.policies.bandits.statistics import played
+from iovsim.regret.arms import Arms
+
+Make = Callable[[Arms, int, float], Learner]
+"""Takes arms, the number of seeds, and a factor for the constant of exploration."""
+
+MakePrice = Callable[[Arms, int, int], Price]
+"""Takes arms, the number of seeds, and the horizon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """One way to play. All but `ucb` are told the price of cost, those with a dual price by the same rule."""
+
+    title: str
+    learner: Make
+    price: MakePrice
+    knows_horizon: bool = False  # its constants depend on T, so that every T is a game of its own
+    authors: bool = False  # rewards in the authors' units, price on ranks, ranks capped by shares of the budget
+    explores: bool = True  # has a constant of exploration
+
+
+@dataclass(slots=True, eq=False)
+class Clairvoyant:
+    """Keeps each vehicle's plays as near to the best mixture as whole plays allow."""
+
+    mixture: FloatArray
+    seeds: int
+    _owed: FloatArray = field(init=False)  # (seeds, vehicles, arms): what the mixture asks for, minus what was played
+
+    def __post_init__(self) -> None:
+        self._owed = np.zeros((self.seeds, *self.mixture.shape))
+
+    def choose(self, offer: Offer, noise: Noise) -> Choice:
+        self._owed += self.mixture
+        arm = self._owed.argmax(axis=-1)
+        self._owed[played(arm)] -= 1.0
+        return Choice(offer, arm, np.ones(arm.shape))
+
+    def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
+        """It knows."""
+
+
+def _rule(make: Callable[[float], Rule], *, by_tier: bool = False) -> Make:
+    def learner(arms: Arms, seeds: int, explore: float) -> Learner:
+        statistics = Statistics((seeds, *arms.rewards.shape))
+        return Learning(make(explore), statistics, arms.alike if by_tier else None)
+
+    return learner
+
+
+def _decreasing(arms: Arms, seeds: int, horizon: int) -> Price:
+    return DualPrice(ceiling=2.0 / arms.slack_share, shape=(seeds,))
+
+
+def _constant(arms: Arms, seeds: int, horizon: int) -> Price:
+    return DualPrice(4.0 / math.sqrt(horizon), Step.CONSTANT, 2.0 / arms.slack_share, (seeds,))
+
+
+def _none(arms: Arms, seeds: int, horizon: int) -> Price:
+    return DualPrice(ceiling=0.0, shape=(seeds,))
+
+
+def _queue(arms: Arms, seeds: int, horizon: int) -> Price:
+    return QueuePrice(arms.slack_share * arms.budget / len(arms.tiers), (seeds,))
+
+
+def _of_authors(arms: Arms, seeds: int, horizon: int) -> Price:
+    return DualPrice(PRICE_STEP, Step.CONSTANT, math.inf, (seeds,))
+
+
+PLAYERS: Mapping[str, Player] = {
+    "ucb-dual": Player("UCB-DUAL", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f)), _decreasing),
+    "ucb-dual-by-tier": Player(
+        "UCB-DUAL, statistics shared by tier", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f), by_tier=True), _decreasing
+    ),
+    "ucb-dual-horizon": Player(
+        "UCB-DUAL as first inferred: both scales 0.5, price steps 4 / sqrt(T)",
+        _rule(lambda f: UcbDual(0.5 * f, 0.5 * f)),
+        _constant,
+        knows_horizon=True,
+    ),
+    "ucb-dual-authors": Player(
+        "UCB-DUAL as in the authors' code",
+        lambda arms, seeds, f: AuthorsUcbDual(arms.ranks, (seeds, len(arms.tiers))),
+        _of_authors,
+        authors=True,
+        explores=False,
+    ),
+    "ucb": Player("UCB, no price", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f)), _none),
+    "epsilon-greedy": Player("epsilon-greedy", _rule(lambda f: EpsilonGreedy(f)), _decreasing),
+    "thompson": Player("Thompson sampling", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _decreasing),
+    "exp3": Player("EXP3", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _decreasing),
+    "linucb": Player(
+        "LinUCB",
+        lambda arms, seeds, f: LinUcb((seeds, *arms.rewards.shape), arms.context.shape[1], 2.36 * f, 0.94 * f),
+        _decreasing,
+    ),
+    "pessimistic-optimistic": Player(
+        "pessimistic-optimistic (arXiv 2102.05295)", _rule(lambda f: UcbDual(0.5 * f, 0.0)), _queue
+    ),
+    "clairvoyant": Player(
+        "clairvoyant mixture",
+        lambda arms, seeds, f: Clairvoyant(optimum(arms.rewards, arms.costs, arms.budget).mixture, seeds),
+        _none,
+        explores=False,
+    ),
+}
+
+
+def chosen(names: Sequence[str]) -> dict[str, Player]:
+    """The players of these names; all where none is named. Raises `ScenarioError` for an unknown one."""
+    for name in names:
+        if name not in PLAYERS:
+            raise ScenarioError(f"--bandit {name!r}: no such bandit; {near_match(name, PLAYERS)}")
+    return {name: PLAYERS[name] for name in names or PLAYERS}
+
+
+def capped(arms: Arms) -> tuple[BoolArray, float]:
+    """What the authors' code allows: ranks up to each vehicle's equal share of the budget in ranks, and that budget."""
+    budget = arms.budget_share * len(arms.tiers) * max(arms.ranks)
+    feasible = np.array(arms.ranks) <= round(budget / len(arms.tiers))
+    return np.broadcast_to(feasible, arms.rewards.shape), budget
+
+
+AUTHORS_REWARD = 180.0
+"""An accuracy of 1 in the authors' units: 1.8 a per cent."""
+
+__all__ = ["AUTHORS_REWARD", "EVERY", "PLAYERS", "Player", "capped", "chosen"]
