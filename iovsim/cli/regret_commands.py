@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from iovsim.regret.arms import Arms
 
 ROUNDS = 100_000
-QUICK_ROUNDS = 31_623
-"""Three and a half decades, two and a half from round 100, where the fit begins."""
+QUICK_ROUNDS = 20_000
+"""Two decades and a third from round 100, where the fit begins."""
 
 
 def register(app: typer.Typer) -> None:

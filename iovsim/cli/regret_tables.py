@@ -11,6 +11,7 @@ from rich.table import Table
 from iovsim.policies.bandits import optimum
 from iovsim.regret.arms import Arms
 from iovsim.regret.exponents import FIRST, Summary
+from iovsim.regret.players import PLAYERS
 from iovsim.results.intervals import Interval, rounded, short
 
 
@@ -26,6 +27,7 @@ def print_regret(console: Console, arms: Arms, found: Sequence[Summary]) -> None
         "lost reward",
         "violation / T",
         "price",
+        "what it is",
         title=f"{escape(arms.name)}: {len(arms.tiers)} vehicles, ranks {', '.join(map(str, arms.ranks))}",
         title_justify="left",
     )
@@ -38,6 +40,7 @@ def print_regret(console: Console, arms: Arms, found: Sequence[Summary]) -> None
             short(one.lost_reward),
             f"{100 * one.violation_per_t:.2f} %",
             f"{one.price:.2f}",
+            PLAYERS[one.policy].title,
         )
     console.print(table)
     console.print(

@@ -67,11 +67,12 @@ def synthetic(budget_share: float = BUDGET_SHARE) -> Arms:
     share = np.array(ranks) / 64
     rewards = np.broadcast_to(0.9 * -np.expm1(-np.array(ranks) / 12), (6, 5)).copy()
     costs = factors[:, None] * (0.2 + 0.8 * share)
-    vehicles = np.arange(6)
+    first = np.arange(6) * len(ranks)
 
     def outcome(arm: IntArray, drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
-        reward = (drawn[..., 0] < rewards[vehicles, arm]).astype(np.float64)
-        return reward, costs[vehicles, arm] * (0.8 + 0.4 * drawn[..., 1])
+        at = first + arm
+        reward = (drawn[..., 0] < rewards.reshape(-1)[at]).astype(np.float64)
+        return reward, costs.reshape(-1)[at] * (0.8 + 0.4 * drawn[..., 1])
 
     return Arms(
         name="synthetic",

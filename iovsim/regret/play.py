@@ -119,7 +119,7 @@ def _game(
         paid = cost.sum(axis=1)
         if number % every == 0:
             price.update(ranks[choice.arm].sum(axis=1) if player.authors else paid, allowed, batch[1])
-        plays[played(choice.arm)] += 1.0
+        plays.reshape(-1)[played(choice.arm, len(ranks))] += 1.0
         spent += paid
         if number in wanted:
             found.append((plays.copy(), spent.copy(), price.value.copy()))

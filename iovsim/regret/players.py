@@ -11,6 +11,7 @@ import numpy as np
 from iovsim.domain import FloatArray
 from iovsim.errors import ScenarioError, near_match
 from iovsim.policies.bandits import (
+    Adjacent,
     AuthorsUcbDual,
     Choice,
     DualPrice,
@@ -68,7 +69,7 @@ class Clairvoyant:
     def choose(self, offer: Offer, noise: Noise) -> Choice:
         self._owed += self.mixture
         arm = self._owed.argmax(axis=-1)
-        self._owed[played(arm)] -= 1.0
+        self._owed.reshape(-1)[played(arm, self.mixture.shape[-1])] -= 1.0
         return Choice(offer, arm, np.ones(arm.shape))
 
     def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
@@ -81,6 +82,18 @@ def _rule(make: Callable[[float], Rule], *, by_tier: bool = False) -> Make:
         return Learning(make(explore), statistics, arms.alike if by_tier else None)
 
     return learner
+
+
+def _adjacent(arms: Arms, seeds: int, explore: float) -> Learner:
+    return Adjacent(_rule(_ucb_dual)(arms, seeds, explore), np.full((seeds, len(arms.tiers)), -1))
+
+
+def _known_costs(arms: Arms, seeds: int, explore: float) -> Learner:
+    return Learning(UcbDual(0.5 * explore, 0.0), Statistics((seeds, *arms.rewards.shape)), costs=arms.costs)
+
+
+def _ucb_dual(explore: float) -> Rule:
+    return UcbDual(0.5 * explore, 0.2 * explore)
 
 
 def _decreasing(arms: Arms, seeds: int, horizon: int) -> Price:
@@ -104,12 +117,12 @@ def _of_authors(arms: Arms, seeds: int, horizon: int) -> Price:
 
 
 PLAYERS: Mapping[str, Player] = {
-    "ucb-dual": Player("UCB-DUAL", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f)), _decreasing),
-    "ucb-dual-by-tier": Player(
-        "UCB-DUAL, statistics shared by tier", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f), by_tier=True), _decreasing
-    ),
+    "ucb-dual": Player("UCB-DUAL, each vehicle on its own", _rule(_ucb_dual), _decreasing),
+    "ucb-dual-by-tier": Player("UCB-DUAL, statistics shared by tier", _rule(_ucb_dual, by_tier=True), _decreasing),
+    "ucb-dual-known-costs": Player("UCB-DUAL that knows mean costs", _known_costs, _decreasing),
+    "ucb-dual-adjacent": Player("UCB-DUAL, current rank or a neighbour", _adjacent, _decreasing),
     "ucb-dual-horizon": Player(
-        "UCB-DUAL as first inferred: both scales 0.5, price steps 4 / sqrt(T)",
+        "UCB-DUAL as first inferred: scales 0.5, steps 4 / sqrt(T)",
         _rule(lambda f: UcbDual(0.5 * f, 0.5 * f)),
         _constant,
         knows_horizon=True,
@@ -121,20 +134,20 @@ PLAYERS: Mapping[str, Player] = {
         authors=True,
         explores=False,
     ),
-    "ucb": Player("UCB, no price", _rule(lambda f: UcbDual(0.5 * f, 0.2 * f)), _none),
-    "epsilon-greedy": Player("epsilon-greedy", _rule(lambda f: EpsilonGreedy(f)), _decreasing),
-    "thompson": Player("Thompson sampling", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _decreasing),
-    "exp3": Player("EXP3", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _decreasing),
+    "ucb": Player("UCB-DUAL without the price", _rule(_ucb_dual), _none),
+    "epsilon-greedy": Player("epsilon-greedy, same price", _rule(lambda f: EpsilonGreedy(f)), _decreasing),
+    "thompson": Player("Thompson sampling, same price", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _decreasing),
+    "exp3": Player("EXP3, same price", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _decreasing),
     "linucb": Player(
-        "LinUCB",
+        "LinUCB on the tier's context, same price",
         lambda arms, seeds, f: LinUcb((seeds, *arms.rewards.shape), arms.context.shape[1], 2.36 * f, 0.94 * f),
         _decreasing,
     ),
     "pessimistic-optimistic": Player(
-        "pessimistic-optimistic (arXiv 2102.05295)", _rule(lambda f: UcbDual(0.5 * f, 0.0)), _queue
+        "arXiv 2102.05295, price by its queue", _rule(lambda f: UcbDual(0.5 * f, 0.0)), _queue
     ),
     "clairvoyant": Player(
-        "clairvoyant mixture",
+        "the best mixture within the budget",
         lambda arms, seeds, f: Clairvoyant(optimum(arms.rewards, arms.costs, arms.budget).mixture, seeds),
         _none,
         explores=False,

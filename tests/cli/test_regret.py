@@ -33,6 +33,7 @@ def test_table_files_and_json_say_the_same(
     assert 0 <= first["violation_per_t"] < 0.05
     assert f"{first['exponent']:.3f} [{first['low']:.3f}, {first['high']:.3f}]" in printed
     assert last["exponent"] is None
+    assert "UCB-DUAL, each vehicle on its own" in printed
     assert {"ucb-dual x 2", "clairvoyant"} <= {
         line.split("│")[1].strip() for line in printed.splitlines() if "│" in line
     }

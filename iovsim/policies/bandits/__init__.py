@@ -9,7 +9,7 @@
 | `rewards` | a job's end as reward and cost |
 | `ucb_dual`, `authors` | UCB-DUAL, and as P1's authors' code has it |
 | `epsilon_greedy`, `thompson`, `exp3`, `linucb` | what it is held against |
-| `learning` | a rule with statistics of its own |
+| `learning` | a rule with statistics of its own; one that moves to neighbours only |
 | `clairvoyant` | the best mixture of arms within a budget, for who knows all means |
 
 A policy asks a rule once for each vehicle, with what the RSU's notebook knows of its arms:
@@ -25,7 +25,7 @@ from iovsim.policies.bandits.authors import AuthorsUcbDual
 from iovsim.policies.bandits.clairvoyant import Optimum, optimum
 from iovsim.policies.bandits.epsilon_greedy import EpsilonGreedy
 from iovsim.policies.bandits.exp3 import Exp3
-from iovsim.policies.bandits.learning import Learning
+from iovsim.policies.bandits.learning import Adjacent, Learning
 from iovsim.policies.bandits.linucb import LinUcb
 from iovsim.policies.bandits.notebook import Notebook
 from iovsim.policies.bandits.offers import Choice, Learner, Noise, Offer, Rule, adjacent
@@ -36,6 +36,7 @@ from iovsim.policies.bandits.thompson import Thompson
 from iovsim.policies.bandits.ucb_dual import UcbDual
 
 __all__ = [
+    "Adjacent",
     "AuthorsUcbDual",
     "Choice",
     "DualPrice",

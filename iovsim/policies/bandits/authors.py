@@ -62,11 +62,10 @@ class AuthorsUcbDual:
 
     def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
         """Takes the reward in the authors' units (see `rewards.authors_reward`); `cost` is not looked at."""
-        at = played(choice.arm)
-        self._counts[at] += 1.0
-        self._rewards[at] += reward
-        n = self._counts[at]
-        bonus = np.sqrt(2.0 * math.log(choice.offer.round) / n)
-        found = self._rewards[at] / n - choice.offer.price * np.array(self.ranks)[choice.arm] + bonus
-        stored = self._index[at]
-        self._index[at] = np.where((found > stored) | (stored == self.initial), found, stored)
+        at = played(choice.arm, len(self.ranks))
+        counts, rewards, index = (part.reshape(-1) for part in (self._counts, self._rewards, self._index))
+        counts[at] += 1.0
+        rewards[at] += reward
+        bonus = np.sqrt(2.0 * math.log(choice.offer.round) / counts[at])
+        found = rewards[at] / counts[at] - choice.offer.price * np.array(self.ranks)[choice.arm] + bonus
+        index[at] = np.where((found > index[at]) | (index[at] == self.initial), found, index[at])

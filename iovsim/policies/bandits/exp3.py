@@ -38,8 +38,9 @@ class Exp3:
         share = weight / weight.sum(axis=-1, keepdims=True)
         up_to = np.cumsum(share, axis=-1)
         arm = (up_to > noise.random((*self.shape[:-1], 1)) * up_to[..., -1:]).argmax(axis=-1)
-        return Choice(offer, arm, share[played(arm)])
+        return Choice(offer, arm, share.reshape(-1)[played(arm, arms)])
 
     def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
         price = choice.offer.price
-        self._losses[played(choice.arm)] += (1.0 - reward + price * cost) / (1.0 + price) / choice.probability
+        loss = (1.0 - reward + price * cost) / (1.0 + price)
+        self._losses.reshape(-1)[played(choice.arm, self.shape[-1])] += loss / choice.probability

@@ -63,7 +63,7 @@ class DualPrice:
             return
         self.updates += 1
         eta = self.scale / math.sqrt(self.updates) if self.step is Step.DECREASING else self.scale
-        self.value = np.clip(self.value + eta * (cost - budget) / clients, 0.0, self.ceiling)
+        self.value = np.asarray(np.clip(self.value + eta * (cost - budget) / clients, 0.0, self.ceiling))
 
 
 @dataclass(slots=True, eq=False)

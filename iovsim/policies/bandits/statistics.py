@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Tally:
         """The same with the last batch axis mixed: the i-th knows the sum of all j with `shares[i, j]` = 1."""
         return Tally(shares @ self.counts, shares @ self.rewards, shares @ self.costs)
 
+    def with_costs(self, costs: FloatArray) -> Tally:
+        """The same as if these mean costs had been seen: for who knows them, as an energy model does."""
+        return Tally(self.counts, self.rewards, self.counts * costs)
+
     def means(self) -> tuple[FloatArray, FloatArray]:
         """Mean reward and mean cost of each arm; 0 where it was never played."""
         plays = np.where(self.counts > 0, self.counts, 1.0)
@@ -86,11 +90,9 @@ class Statistics:
             if not self._recent or self._recent[-1][0] != self.round:
                 self._recent.append((self.round, np.zeros_like(self._all)))
             into = self._recent[-1][1]
-        counts, rewards, costs = into
-        where = played(arm)
-        counts[where] += 1.0
-        rewards[where] += reward
-        costs[where] += cost
+        at = played(arm, self.shape[-1])
+        for sums, more in zip(into, (1.0, reward, cost), strict=True):
+            sums.reshape(-1)[at] += more
         self.plays += arm.size
 
     def tally(self, at_round: int) -> Tally:
@@ -117,11 +119,11 @@ class Statistics:
         self.round = at_round
 
 
-def played(arm: IntArray) -> tuple[Any, ...]:
-    """The index of the played arms in an array (*batch, arms)."""
-    return (*_grid(arm.shape), arm)
+def played(arm: IntArray, arms: int) -> IntArray:
+    """Where the arms played, (*batch), are in a contiguous array (*batch, arms) that is laid out as one row."""
+    return _first(arm.shape, arms) + arm
 
 
 @lru_cache(maxsize=64)
-def _grid(batch: tuple[int, ...]) -> tuple[IntArray, ...]:
-    return tuple(np.ogrid[tuple(slice(n) for n in batch)])
+def _first(batch: tuple[int, ...], arms: int) -> IntArray:
+    return np.arange(0, math.prod(batch) * arms, arms).reshape(batch)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from iovsim.domain import FloatArray
 from iovsim.errors import PolicyError, ScenarioError
 from iovsim.policies.bandits import (
+    Adjacent,
     AuthorsUcbDual,
     Choice,
     EpsilonGreedy,
@@ -117,6 +118,19 @@ def test_linucb_shares_what_it_learns_over_vehicles_and_contexts() -> None:
     assert bandit.choose(new, Given([0.5])).arm.tolist() == [[0, 1]]
 
 
+def test_who_moves_to_neighbours_only_never_jumps() -> None:
+    """Arm 3 is by far the best; from arm 0, where the first pass begins, it is three moves away."""
+    bandit = Adjacent(Learning(UcbDual(), Statistics((4,))), np.array(-1))
+    arms = []
+    for at_round in range(1, 200):
+        choice = bandit.choose(Offer(at_round, np.ones(4, bool), np.array(0.0)), Given([0.5]))
+        bandit.observe(choice, np.array([0.1, 0.2, 0.3, 0.9][int(choice.arm)]), np.array(0.0))
+        arms.append(int(choice.arm))
+    assert arms[:4] == [0, 1, 2, 3]
+    assert max(abs(np.diff(arms))) == 1
+    assert arms[100:].count(3) > 70
+
+
 def learners(batch: tuple[int, ...]) -> list[Learner]:
     shape = (*batch, 4)
     return [
@@ -124,6 +138,7 @@ def learners(batch: tuple[int, ...]) -> list[Learner]:
         Exp3(shape),
         LinUcb(shape, 2),
         AuthorsUcbDual((8, 16, 24, 32), batch),
+        Adjacent(Learning(UcbDual(), Statistics(shape)), np.full(batch, -1)),
     ]
 
 

@@ -67,6 +67,15 @@ def test_pooling_adds_up_those_that_share() -> None:
     assert pooled.rewards.tolist() == [[1, 0.25, 0], [0, 0.5, 0], [1, 0.25, 0]]
 
 
+def test_costs_that_are_known_take_the_place_of_those_seen() -> None:
+    statistics = Statistics((2,))
+    observe(statistics, 1, 0, 1.0, 0.9)
+    observe(statistics, 1, 0, 0.5, 0.7)
+    tally = statistics.tally(2).with_costs(np.array([0.3, 0.6]))
+    assert tally.means()[0].tolist() == [0.75, 0.0]
+    assert tally.means()[1] == pytest.approx([0.3, 0.0])
+
+
 @pytest.mark.parametrize("forgetting", [Forgetting(), Forgetting(window=5)])
 def test_a_copy_goes_its_own_way(forgetting: Forgetting) -> None:
     statistics = Statistics((ARMS,), forgetting)
