@@ -32,7 +32,7 @@ def regret_rows(course: Course, arms: Arms, seeds: Sequence[int]) -> pd.DataFram
     rounds = course.rounds[:, None].astype(np.float64)
     lost = rounds * best.value - (course.plays * arms.rewards).sum(axis=(2, 3))
     over = (course.plays * arms.costs).sum(axis=(2, 3)) - rounds * arms.budget
-    regret = np.maximum(lost + best.price * np.maximum(over, 0.0), 0.0)  # rounding may leave less than nothing
+    regret = np.maximum(np.round(lost + best.price * np.maximum(over, 0.0), 9), 0.0)  # what is left of rounding goes
     violation = np.maximum(course.spent - rounds * arms.budget, 0.0) / arms.budget
     return pd.DataFrame(
         {
