@@ -12,9 +12,9 @@ from iovsim.domain import FloatArray
 from iovsim.errors import ScenarioError, near_match
 from iovsim.policies.bandits import (
     Adjacent,
+    AnytimePrice,
     AuthorsUcbDual,
     Choice,
-    DualPrice,
     EpsilonGreedy,
     Exp3,
     Learner,
@@ -25,8 +25,8 @@ from iovsim.policies.bandits import (
     Price,
     QueuePrice,
     Rule,
+    RulePrice,
     Statistics,
-    Step,
     Thompson,
     UcbDual,
     optimum,
@@ -34,6 +34,7 @@ from iovsim.policies.bandits import (
 from iovsim.policies.bandits.authors import EVERY, PRICE_STEP
 from iovsim.policies.bandits.offers import BoolArray
 from iovsim.policies.bandits.statistics import played
+from iovsim.policies.price import DualPrice, NoPrice
 from iovsim.regret.arms import Arms
 
 Make = Callable[[Arms, int, float], Learner]
@@ -96,16 +97,16 @@ def _ucb_dual(explore: float) -> Rule:
     return UcbDual(0.5 * explore, 0.2 * explore)
 
 
-def _decreasing(arms: Arms, seeds: int, horizon: int) -> Price:
-    return DualPrice(ceiling=2.0 / arms.slack_share, shape=(seeds,))
+def _anytime(arms: Arms, seeds: int, horizon: int) -> Price:
+    return AnytimePrice(ceiling=2.0 / arms.slack_share, shape=(seeds,))
 
 
 def _constant(arms: Arms, seeds: int, horizon: int) -> Price:
-    return DualPrice(4.0 / math.sqrt(horizon), Step.CONSTANT, 2.0 / arms.slack_share, (seeds,))
+    return RulePrice(DualPrice(4.0 / math.sqrt(horizon), 1.0, 2.0 / arms.slack_share), seeds)
 
 
 def _none(arms: Arms, seeds: int, horizon: int) -> Price:
-    return DualPrice(ceiling=0.0, shape=(seeds,))
+    return RulePrice(NoPrice(), seeds)
 
 
 def _queue(arms: Arms, seeds: int, horizon: int) -> Price:
@@ -113,14 +114,14 @@ def _queue(arms: Arms, seeds: int, horizon: int) -> Price:
 
 
 def _of_authors(arms: Arms, seeds: int, horizon: int) -> Price:
-    return DualPrice(PRICE_STEP, Step.CONSTANT, math.inf, (seeds,))
+    return RulePrice(DualPrice(PRICE_STEP * len(arms.tiers), 1.0, math.inf), seeds)  # not divided by vehicles
 
 
 PLAYERS: Mapping[str, Player] = {
-    "ucb-dual": Player("UCB-DUAL, each vehicle on its own", _rule(_ucb_dual), _decreasing),
-    "ucb-dual-by-tier": Player("UCB-DUAL, statistics shared by tier", _rule(_ucb_dual, by_tier=True), _decreasing),
-    "ucb-dual-known-costs": Player("UCB-DUAL that knows mean costs", _known_costs, _decreasing),
-    "ucb-dual-adjacent": Player("UCB-DUAL, current rank or a neighbour", _adjacent, _decreasing),
+    "ucb-dual": Player("UCB-DUAL, each vehicle on its own", _rule(_ucb_dual), _anytime),
+    "ucb-dual-by-tier": Player("UCB-DUAL, statistics shared by tier", _rule(_ucb_dual, by_tier=True), _anytime),
+    "ucb-dual-known-costs": Player("UCB-DUAL that knows mean costs", _known_costs, _anytime),
+    "ucb-dual-adjacent": Player("UCB-DUAL, current rank or a neighbour", _adjacent, _anytime),
     "ucb-dual-horizon": Player(
         "UCB-DUAL as first inferred: scales 0.5, steps 4 / sqrt(T)",
         _rule(lambda f: UcbDual(0.5 * f, 0.5 * f)),
@@ -135,13 +136,13 @@ PLAYERS: Mapping[str, Player] = {
         explores=False,
     ),
     "ucb": Player("UCB-DUAL without the price", _rule(_ucb_dual), _none),
-    "epsilon-greedy": Player("epsilon-greedy, same price", _rule(lambda f: EpsilonGreedy(f)), _decreasing),
-    "thompson": Player("Thompson sampling, same price", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _decreasing),
-    "exp3": Player("EXP3, same price", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _decreasing),
+    "epsilon-greedy": Player("epsilon-greedy, same price", _rule(lambda f: EpsilonGreedy(f)), _anytime),
+    "thompson": Player("Thompson sampling, same price", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _anytime),
+    "exp3": Player("EXP3, same price", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _anytime),
     "linucb": Player(
         "LinUCB on the tier's context, same price",
         lambda arms, seeds, f: LinUcb((seeds, *arms.rewards.shape), arms.context.shape[1], 2.36 * f, 0.94 * f),
-        _decreasing,
+        _anytime,
     ),
     "pessimistic-optimistic": Player(
         "arXiv 2102.05295, price by its queue", _rule(lambda f: UcbDual(0.5 * f, 0.0)), _queue

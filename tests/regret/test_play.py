@@ -58,7 +58,7 @@ def test_who_must_know_its_horizon_plays_each_anew() -> None:
         apart = play(PLAYERS[name], name, ARMS, [1, 2], [horizon])
         np.testing.assert_array_equal(apart.plays[0], together.plays[k])
     steps = [PLAYERS[name].price(ARMS, 1, horizon) for horizon in (100, 10_000)]
-    assert [step.scale for step in steps] == [0.4, 0.04]  # type: ignore[attr-defined]
+    assert [step.rule.step for step in steps] == [0.4, 0.04]  # type: ignore[attr-defined]
 
 
 def test_a_slack_budget_leaves_the_price_at_zero_and_ucb_dual_is_ucb() -> None:

@@ -5,7 +5,7 @@
 | `offers` | what is asked of a bandit and what it answers; what a rule and a learner must do |
 | `statistics` | what is known of the arms, with discount or window |
 | `notebook` | statistics shared by task and tier, carried by vehicles from RSU to RSU |
-| `prices` | the dual price of energy, and the pessimistic-optimistic bandit's queue |
+| `prices` | prices of energy: with falling steps, by the pessimistic-optimistic bandit's queue, by the engine's rules |
 | `rewards` | a job's end as reward and cost |
 | `ucb_dual`, `authors` | UCB-DUAL, and as P1's authors' code has it |
 | `epsilon_greedy`, `thompson`, `exp3`, `linucb` | what it is held against |
@@ -29,7 +29,7 @@ from iovsim.policies.bandits.learning import Adjacent, Learning
 from iovsim.policies.bandits.linucb import LinUcb
 from iovsim.policies.bandits.notebook import Notebook
 from iovsim.policies.bandits.offers import Choice, Learner, Noise, Offer, Rule, adjacent
-from iovsim.policies.bandits.prices import DualPrice, Price, QueuePrice, Step
+from iovsim.policies.bandits.prices import AnytimePrice, Price, QueuePrice, RulePrice
 from iovsim.policies.bandits.rewards import Quality, RewardRule, authors_reward, gain, likelihood
 from iovsim.policies.bandits.statistics import Forgetting, Statistics, Tally
 from iovsim.policies.bandits.thompson import Thompson
@@ -37,9 +37,9 @@ from iovsim.policies.bandits.ucb_dual import UcbDual
 
 __all__ = [
     "Adjacent",
+    "AnytimePrice",
     "AuthorsUcbDual",
     "Choice",
-    "DualPrice",
     "EpsilonGreedy",
     "Exp3",
     "Forgetting",
@@ -55,8 +55,8 @@ __all__ = [
     "QueuePrice",
     "RewardRule",
     "Rule",
+    "RulePrice",
     "Statistics",
-    "Step",
     "Tally",
     "Thompson",
     "UcbDual",

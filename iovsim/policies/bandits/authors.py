@@ -19,7 +19,7 @@ BASE_RANKS = (8, 16, 24, 32, 40, 48, 56, 64, 128, 168, 200)
 """The arms, up to the vehicle's cap; the cap itself is one too."""
 
 PRICE_STEP = 0.01
-"""lam <- max(0, lam + 0.01 (sum of selected ranks - budget in ranks))."""
+"""lam <- max(0, lam + 0.01 (sum of selected ranks - budget in ranks)), however many vehicles there are."""
 
 
 @dataclass(slots=True, eq=False)

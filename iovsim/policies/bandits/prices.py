@@ -1,15 +1,18 @@
-"""Costs and a budget become the price of a unit of cost: one small object a task, updated once a period."""
+"""Costs and a budget become the price of a unit of cost: one small object a task, updated once a period.
+
+Values may have a shape, a price for each of several games. Rules of `iovsim.policies.price`, which the engine asks, are
+prices too (`RulePrice`).
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 
-from iovsim.domain import FloatArray
+from iovsim.domain import FloatArray, PriceRule
 from iovsim.errors import ScenarioError
 
 
@@ -19,51 +22,42 @@ class Price(Protocol):
     @property
     def value(self) -> FloatArray: ...
 
-    def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None: ...
-
-
-class Step(StrEnum):
-    """How the steps of a dual price go on."""
-
-    DECREASING = "decreasing"
-    CONSTANT = "constant"
+    def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None:
+        """Takes the costs of a period, summed over its clients, and what they were allowed."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
-class DualPrice:
-    """lam <- clip(lam + eta_k (sum of costs - budget) / clients, 0, ceiling): dual ascent, from 0.
+class AnytimePrice:
+    """lam <- clip(lam + scale / sqrt(k) (sum of costs - budget) / clients, 0, ceiling) in the k-th update, from 0.
 
-    What was overspent until T is clients x sum of (lam_k - lam_k-1) / eta_k, as long as no bound is met.
-    step 'decreasing': eta_k = scale / sqrt(k) in the k-th update. Ours: no horizon has to be known, the first steps
-    find the price at once, and once it is settled the sum above hardly grows.
-    step 'constant': eta = scale. With scale 4 / sqrt(T) it is the inferred form of P1's, which overspends clients x lam
-    sqrt(T) / 4 until T. P1's authors' code has 0.01, on ranks, not divided by clients and without ceiling.
+    Dual ascent with steps that fall (ours). Until T clients x sum of (lam_k - lam_k-1) / eta_k is overspent, as long as
+    no bound is met. With steps eta_k that fall no horizon has to be known, the first ones find the price at once, and
+    once it is settled the sum hardly grows. A constant step, 4 / sqrt(T), is the inferred form of P1's (see
+    `iovsim.policies.price.DualPrice`), and overspends clients x lam sqrt(T) / 4 until T.
 
-    The inferred form has scale 4 and a ceiling of 2 / (share of the budget that is left when all play their cheapest
-    arm); 5 stands for 40 %. A round without clients says nothing and changes nothing (ours).
+    scale 4 and a ceiling of 2 / (share of the budget that is left when all play their cheapest arm) are those of the
+    inferred form; 5 stands for 40 %. A round without clients says nothing and changes nothing.
     """
 
     scale: float = 4.0
-    step: Step = Step.DECREASING
     ceiling: float = 5.0
     shape: tuple[int, ...] = ()
     updates: int = 0
     value: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise ScenarioError(f"price scale = {self.scale:g}: must be above 0.")
-        if not self.ceiling >= 0:
-            raise ScenarioError(f"price ceiling = {self.ceiling:g}: must be 0 (no price) or more.")
+        for name in ("scale", "ceiling"):
+            if not getattr(self, name) > 0:
+                raise ScenarioError(f"price {name} = {getattr(self, name):g}: must be above 0.")
         self.value = np.zeros(self.shape)
 
     def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None:
-        """Takes the costs of a period, summed over its clients, and what they were allowed."""
         if clients == 0:
             return
         self.updates += 1
-        eta = self.scale / math.sqrt(self.updates) if self.step is Step.DECREASING else self.scale
-        self.value = np.asarray(np.clip(self.value + eta * (cost - budget) / clients, 0.0, self.ceiling))
+        moved = self.value + self.scale / math.sqrt(self.updates) * (cost - budget) / clients
+        self.value = np.asarray(np.clip(moved, 0.0, self.ceiling))
 
 
 @dataclass(slots=True, eq=False)
@@ -90,9 +84,29 @@ class QueuePrice:
         return self.queue / (self.slater * math.sqrt(2.0 * (self.updates + 1)))
 
     def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None:
-        """Takes the costs of a period, summed over its clients, and what they were allowed."""
         if clients == 0:
             return
         self.updates += 1
         tightening = math.sqrt(2.0 / self.updates)
         self.queue = np.maximum(self.queue + (cost - budget) / clients + tightening, 0.0)
+
+
+@dataclass(slots=True, eq=False)
+class RulePrice:
+    """A price rule of the engine's, asked for each of several games; costs stand for its joules."""
+
+    rule: PriceRule
+    games: int
+    value: FloatArray = field(init=False)  # (games,)
+
+    def __post_init__(self) -> None:
+        self.value = np.zeros(self.games)
+
+    def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None:
+        allowed = float(budget)
+        self.value = np.array(
+            [
+                self.rule.update(price, used_j=used, budget_j=allowed, clients=clients)
+                for price, used in zip(self.value.tolist(), cost.tolist(), strict=True)
+            ]
+        )

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from iovsim.policies.bandits import AuthorsUcbDual, DualPrice, Offer, Step, authors_reward
+from iovsim.policies.bandits import AuthorsUcbDual, Offer, RulePrice, authors_reward
 from iovsim.policies.bandits.authors import PRICE_STEP
+from iovsim.policies.price import DualPrice
 
 RANKS = (8, 16, 24)
 RNG = np.random.default_rng(0)
@@ -59,10 +60,12 @@ def test_a_smaller_cap_takes_the_rank_down() -> None:
 
 def test_caps_that_share_out_the_budget_keep_the_price_at_zero() -> None:
     """Three vehicles at their caps of 100 / 3 ranks; the budget is 100 ranks."""
-    price = DualPrice(PRICE_STEP, Step.CONSTANT, math.inf)
+    price = RulePrice(DualPrice(step=PRICE_STEP, reference_j=1.0, price_max=math.inf), games=1)
     for _ in range(20):
-        price.update(np.array(33.0 + 33.0 + 34.0), np.array(100.0), 1)
+        price.update(np.array([33.0 + 33.0 + 34.0]), np.array(100.0), 1)
     assert price.value == 0.0
+    price.update(np.array([150.0]), np.array(100.0), 1)
+    assert price.value == 0.5
 
 
 def test_the_reward_is_nearly_all_accuracy() -> None:

@@ -11,50 +11,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iovsim.errors import ScenarioError
-from iovsim.policies.bandits import DualPrice, QueuePrice, Step
+from iovsim.policies.bandits import AnytimePrice, QueuePrice, RulePrice
+from iovsim.policies.price import DualPrice
 
 
-def paid(price: DualPrice | QueuePrice, cost: float, budget: float, clients: int) -> float:
+def paid(price: AnytimePrice | QueuePrice, cost: float, budget: float, clients: int) -> float:
     price.update(np.array(cost), np.array(budget), clients)
     return float(price.value)
 
 
 def test_decreasing_steps_by_hand() -> None:
-    price = DualPrice(scale=4.0)
+    price = AnytimePrice(scale=4.0)
     assert float(price.value) == 0.0
     assert paid(price, 3.0, 2.0, 4) == pytest.approx(1.0)  # 4 / sqrt(1) * 1 / 4
     assert paid(price, 3.0, 2.0, 2) == pytest.approx(1.0 + 4 / math.sqrt(2) * 0.5)
     assert paid(price, 0.0, 2.0, 2) == pytest.approx(1.0 + 4 / math.sqrt(2) * 0.5 - 4 / math.sqrt(3))
 
 
-def test_constant_steps_and_the_ceiling_by_hand() -> None:
-    price = DualPrice(scale=0.5, step=Step.CONSTANT, ceiling=0.6)
-    assert [paid(price, 2.0, 1.0, 1), paid(price, 2.0, 1.0, 1), paid(price, 0.5, 1.0, 1)] == pytest.approx(
-        [0.5, 0.6, 0.35]
-    )
+def test_a_rule_of_the_engine_is_asked_for_each_game() -> None:
+    """Step 0.5 to the ceiling of 0.6, and down again; a game that spends nothing stays at 0."""
+    price = RulePrice(DualPrice(step=0.5, reference_j=1.0, price_max=0.6), games=2)
+    found = []
+    for cost in (2.0, 2.0, 0.5):
+        price.update(np.array([cost, 0.0]), np.array(1.0), 1)
+        found.append(price.value.tolist())
+    assert found == [pytest.approx([0.5, 0.0]), pytest.approx([0.6, 0.0]), pytest.approx([0.35, 0.0])]
 
 
 def test_a_round_without_clients_changes_nothing() -> None:
-    for price in (DualPrice(), QueuePrice(0.5)):
+    for price in (AnytimePrice(), QueuePrice(0.5)):
         before = paid(price, 3.0, 1.0, 1)
         assert paid(price, 0.0, 1.0, 0) == before > 0
         assert price.updates == 1
 
 
-@given(st.floats(0.1, 10), st.sampled_from(Step), st.floats(0.01, 1), st.floats(1, 10))
-def test_the_price_rises_over_budget_and_returns_to_zero_below(
-    scale: float, step: Step, over: float, ceiling: float
-) -> None:
-    price = DualPrice(scale, step, ceiling)
+@given(st.floats(0.5, 10), st.floats(0.01, 1), st.floats(1, 10))
+def test_the_price_rises_over_budget_and_returns_to_zero_below(scale: float, over: float, ceiling: float) -> None:
+    price = AnytimePrice(scale, ceiling)
     rising = [paid(price, 1.0 + over, 1.0, 1) for _ in range(20)]
     assert all(0 < a <= b <= ceiling for a, b in pairwise(rising))
-    falling = [paid(price, 0.0, 1.0, 1) for _ in range(200)]
+    falling = [paid(price, 0.0, 1.0, 1) for _ in range(1000)]
     assert falling[-1] == 0.0
     assert all(b <= a for a, b in pairwise(falling))
 
 
 def test_what_is_overspent_is_the_sum_that_the_docstring_says() -> None:
-    price, overspent, expected, before = DualPrice(scale=2.0, ceiling=math.inf), 0.0, 0.0, 0.0
+    price, overspent, expected, before = AnytimePrice(scale=2.0, ceiling=math.inf), 0.0, 0.0, 0.0
     rng = np.random.default_rng(0)
     for k in range(1, 200):
         cost = float(rng.uniform(1.9, 2.3))
@@ -75,7 +77,7 @@ def test_the_queue_by_hand() -> None:
 
 
 def test_a_batch_has_a_price_each() -> None:
-    price = DualPrice(shape=(2,))
+    price = AnytimePrice(shape=(2,))
     price.update(np.array([2.0, 0.5]), np.array(1.0), 1)
     assert price.value.tolist() == [4.0, 0.0]
 
@@ -83,8 +85,8 @@ def test_a_batch_has_a_price_each() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DualPrice(scale=0.0), "price scale = 0: must be above 0"),
-        (lambda: DualPrice(ceiling=-1.0), "price ceiling = -1: must be 0"),
+        (lambda: AnytimePrice(scale=0.0), "price scale = 0: must be above 0"),
+        (lambda: AnytimePrice(ceiling=-1.0), "price ceiling = -1: must be above 0"),
         (lambda: QueuePrice(slater=0.0), "slater = 0: must be above 0"),
     ],
 )

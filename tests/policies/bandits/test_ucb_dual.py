@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iovsim.errors import PolicyError, ScenarioError
-from iovsim.policies.bandits import DualPrice, Forgetting, Offer, Statistics, Tally, UcbDual, adjacent
+from iovsim.policies.bandits import AnytimePrice, Forgetting, Offer, Statistics, Tally, UcbDual, adjacent
 
 RNG = np.random.default_rng(0)  # asked by nobody here
 
@@ -83,7 +83,7 @@ def test_at_price_zero_costs_play_no_part_and_a_rising_price_never_buys_more(
 
 
 def test_a_price_that_returned_to_zero_leaves_plain_ucb() -> None:
-    price = DualPrice()
+    price = AnytimePrice()
     known = tally([90.0, 90.0, 90.0], [0.3, 0.5, 0.6], [0.1, 0.4, 1.0])
     price.update(np.array(2.0), np.array(1.0), 1)
     assert UcbDual().choose(known, Offer(1, np.ones(3, bool), price.value), RNG).arm == 0
