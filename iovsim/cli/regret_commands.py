@@ -45,6 +45,9 @@ def regret(
     quality: Annotated[
         Quality, typer.Option(help="Of a measured job: exp(-loss), or how far its loss fell over its local epochs.")
     ] = Quality.LIKELIHOOD,
+    weights: Annotated[
+        str, typer.Option(help="Of quality, latency and energy in a measured job's reward; they sum to 1.")
+    ] = "0.6,0.2,0.2",
     seeds: SeedsOption = "1-10",
     rounds: Annotated[int | None, typer.Option(help=f"Rounds T (default: {ROUNDS}).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help=f"T = {QUICK_ROUNDS}: under a minute.")] = False,
@@ -72,7 +75,7 @@ def regret(
     if quick and rounds is not None:
         raise ScenarioError("regret: --quick and --rounds exclude each other; give one of them.")
     horizon = rounds if rounds is not None else QUICK_ROUNDS if quick else ROUNDS
-    arms = _arms(runs or (), task or (), quality, budget)
+    arms = _arms(runs or (), task or (), quality, _weights(weights), budget)
 
     from iovsim.regret.exponents import summarise
     from iovsim.regret.laboratory import laboratory
@@ -94,7 +97,13 @@ def regret(
         print_regret(wide_console(), one, [summary for summary in found if summary.arms == one.name])
 
 
-def _arms(runs: Sequence[Path], tasks: Sequence[str], quality: Quality, budget: float | None) -> list[Arms]:
+def _arms(
+    runs: Sequence[Path],
+    tasks: Sequence[str],
+    quality: Quality,
+    weights: tuple[float, float, float],
+    budget: float | None,
+) -> list[Arms]:
     if not runs:
         if tasks:
             raise ScenarioError("regret: --task is for arms measured in runs; add --runs FOLDER.")
@@ -104,15 +113,28 @@ def _arms(runs: Sequence[Path], tasks: Sequence[str], quality: Quality, budget: 
     from iovsim.regret.measured import measured
     from iovsim.results import find_runs
 
-    return measured(find_runs(runs), quality, budget, tasks)
+    return measured(find_runs(runs), quality, budget, tasks, weights)
+
+
+def _weights(text: str) -> tuple[float, float, float]:
+    """`0.6,0.2,0.2` as numbers; what they must be is for the rule to say. Raises `ScenarioError`."""
+    found = _numbers(text)
+    if len(found) != 3:
+        raise ScenarioError(f"--weights {text!r}: write three numbers that sum to 1, for example 0.6,0.2,0.2.")
+    return found[0], found[1], found[2]
+
+
+def _numbers(text: str) -> list[float]:
+    """What stands between commas; nothing where that is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
 
 
 def _factors(text: str) -> list[float]:
     """`0.5,1` as numbers. Raises `ScenarioError`."""
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = []
+    found = _numbers(text)
     if not found or not all(0 < factor < math.inf for factor in found):
         raise ScenarioError(f"--explore {text!r}: write numbers above 0, for example 1, or 0.25,0.5,1,2.")
     return found

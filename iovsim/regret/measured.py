@@ -19,6 +19,9 @@ VEHICLES = 6
 FEWEST = 5
 """Delivered jobs that a rank must have in a tier."""
 
+WEIGHTS = (0.6, 0.2, 0.2)
+"""Of quality, latency and energy in the reward (see `RewardRule`)."""
+
 MOST = 0.95
 """Latency, energy and loss decrease are relative to this quantile of all jobs, so that no outlier sets the scale."""
 
@@ -28,6 +31,7 @@ def measured(
     quality: Quality = Quality.LIKELIHOOD,
     budget_share: float | None = None,
     tasks: Sequence[str] = (),
+    weights: tuple[float, float, float] = WEIGHTS,
 ) -> list[Arms]:
     """Arms for each task (of the runs, where none is named), jobs of all runs taken together by tier and rank.
 
@@ -46,10 +50,12 @@ def measured(
     for task in tasks:
         if task not in by_task:
             raise ResultsError(f"--task {task!r}: none of its jobs was delivered; {near_match(task, by_task)}")
-    return [_arms(task, by_task[task], quality, budget_share) for task in tasks or by_task]
+    return [_arms(task, by_task[task], quality, budget_share, weights) for task in tasks or by_task]
 
 
-def _arms(task: str, jobs: pd.DataFrame, quality: Quality, budget_share: float | None) -> Arms:
+def _arms(
+    task: str, jobs: pd.DataFrame, quality: Quality, budget_share: float | None, weights: tuple[float, float, float]
+) -> Arms:
     counts = jobs.pivot_table(index="tier", columns="rank", values="job", aggfunc="count", fill_value=0)
     enough = counts >= FEWEST
     counts = counts[enough.sum(axis=1) >= 2]
@@ -60,7 +66,7 @@ def _arms(task: str, jobs: pd.DataFrame, quality: Quality, budget_share: float |
             "of fixed ranks, such as 'iovsim run' with policies of kind 'all-available' and 'rank' 2, 4, 8."
         )
     latency_s = jobs["end_s"] - jobs["start_s"]
-    rule = RewardRule(float(latency_s.quantile(MOST)), float(jobs["energy_j"].quantile(MOST)))
+    rule = RewardRule(float(latency_s.quantile(MOST)), float(jobs["energy_j"].quantile(MOST)), *weights)
     outcomes = pd.DataFrame(
         {
             "tier": jobs["tier"],

@@ -46,7 +46,12 @@ MakePrice = Callable[[Arms, int, int], Price]
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """One way to play. All but `ucb` are told the price of cost, those with a dual price by the same rule."""
+    """One way to play.
+
+    Whatever it is held against, a bandit is told a price of cost by the same rule as UCB-DUAL, so that what is compared
+    is how they explore. The exceptions: `ucb` has none, the pessimistic-optimistic bandit the queue that makes it what
+    it is, and the older forms of UCB-DUAL their own steps.
+    """
 
     title: str
     learner: Make

@@ -53,6 +53,7 @@ def test_table_files_and_json_say_the_same(
         (["--quick", "--rounds", "5000"], "--quick and --rounds exclude each other"),
         (["--rounds", "50"], "--rounds 50: must be 1000 or more"),
         (["--explore", "0,1"], "--explore '0,1': write numbers above 0"),
+        (["--weights", "1,0"], "--weights '1,0': write three numbers that sum to 1"),
         (["--task", "signs"], "--task is for arms measured in runs; add --runs FOLDER"),
         (["--budget", "0.1"], "raise the share"),
         (["--runs", "nowhere"], "nowhere: no such folder"),

@@ -94,6 +94,13 @@ def test_a_play_draws_a_job_that_happened_and_keeps_its_reward_and_cost_together
     assert cost.mean(axis=0) == pytest.approx(arms.costs[np.arange(6), arm[0]], abs=0.01)
 
 
+def test_the_weights_may_be_others() -> None:
+    table = jobs()
+    (arms,) = measured([run_of(table)], weights=(1.0, 0.0, 0.0))
+    done = table[(table["status"] == "delivered") & (table["tier"] == "nano") & (table["rank"] == 4)]
+    assert arms.rewards[1, 1] == pytest.approx(np.exp(-done["loss_after"]).mean())
+
+
 def test_the_gain_needs_losses_that_fall() -> None:
     """Losses fall by 0.1 a rank: a higher rank has gained more. With one epoch there is nothing to tell."""
     found = arms_of(jobs(), Quality.GAIN)
