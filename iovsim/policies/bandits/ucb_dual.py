@@ -21,8 +21,8 @@ class UcbDual:
 
     The primal-dual form is P1's; the formula is inferred, its text was not at hand. s_x = 0.5 covers whatever lies in
     [0, 1] (Hoeffding's lemma: such a variable is sub-Gaussian with 1/2), and was the inferred form's for both. Ours is
-    s_c = 0.2: energy is predicted by physics, and a spread of 0.4 between a rank's cheapest and dearest job is much.
-    What P1 calls a pessimistic cost is its lower bound, so both bounds are hopeful; `cost_scale` = 0 takes the mean.
+    s_c = 0.2, which covers costs that spread over 0.4, since a rank's jobs differ less in energy than in reward. Both
+    bounds are hopeful, as in the inferred form: the cost enters by its lower one. `cost_scale` = 0 takes the mean.
     """
 
     reward_scale: float = 0.5
