@@ -67,6 +67,6 @@ class PriceRule(Protocol):
         """What the price adds to every download; 0 where none is broadcast."""
         ...
 
-    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
-        """The price after a round in which `used_j` was spent and `clients` vehicles could have been chosen."""
+    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
+        """The price after round `number`, from 0: `used_j` was spent, `clients` vehicles could have been chosen."""
         ...

@@ -30,7 +30,9 @@ def settle(setting: Setting, state: State, outcome: RoundOutcome) -> None:
         where = f"RSU {outcome.rsu!r}, round {outcome.round}, task {task.task!r}, price rule {type(rule).__name__}"
         clients = sum(task.task in c.tasks for c in outcome.view.clients)
         with own_faults(f"{where}: update()"):
-            price = rule.update(task.price, used_j=used_j, budget_j=task.energy_budget_j, clients=clients)
+            price = rule.update(
+                task.price, number=outcome.round, used_j=used_j, budget_j=task.energy_budget_j, clients=clients
+            )
             admit_price(where, price)
         state.price[outcome.rsu, task.task] = price
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from iovsim.domain import BudgetPolicy, Policy, PriceRule, Stage
 from iovsim.policies.authors_budget import AuthorsBudgets
+from iovsim.policies.bandit_rank import ucb_dual
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.convergence import ConvergenceBudgets
 from iovsim.policies.energy import KeepToBudget
@@ -54,6 +55,7 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "fixed-rank": FixedRank,
     "residual-contact-rank": ResidualContactRank,
     "keep-to-budget": KeepToBudget,
+    "ucb-dual": ucb_dual,
 }
 
 BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {

@@ -54,7 +54,8 @@ def check_price(make: Callable[[], PriceRule]) -> None:
         clients = int(rng.integers(0, 20))
         with own_faults(f"{name}: update()"):
             one, other = (
-                rule.update(price, used_j=used_j, budget_j=budget_j, clients=clients) for rule in (first, second)
+                rule.update(price, number=number, used_j=used_j, budget_j=budget_j, clients=clients)
+                for rule in (first, second)
             )
         admit_price(f"{name}, round {number}", one)
         if one != other:

@@ -186,7 +186,7 @@ def test_a_task_has_a_price_at_each_rsu_which_a_change_of_its_budget_leaves(run_
         price = 0.0
         for row in mine.itertuples():
             assert row.price == price
-            price = rule.update(price, used_j=row.energy_j, budget_j=row.energy_budget_j, clients=row.clients)  # type: ignore[arg-type]
+            price = rule.update(price, number=0, used_j=row.energy_j, budget_j=row.energy_budget_j, clients=row.clients)  # type: ignore[arg-type]
     assert rounds["price"].nunique() > 5
     assert len(set(rounds.query("round == 3")["price"])) > 1
     assert rounds["energy_budget_j"].nunique() == (6 if step_j else 2)
@@ -267,7 +267,7 @@ def test_a_price_that_is_none_is_refused(run_world: Runner, world: World, value:
     class Wrong:
         bits = 0.0
 
-        def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+        def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
             return value
 
     rule: PriceRule = Wrong()

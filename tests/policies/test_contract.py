@@ -169,22 +169,22 @@ class Steady:
 
     bits: float = 32.0
 
-    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
         return 0.5
 
 
 class Sinking(Steady):
-    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
         return price + used_j - budget_j
 
 
 class ByHead(Steady):
-    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
         return used_j / clients
 
 
 class Moody(Steady):
-    def update(self, price: float, *, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
         return random.random()
 
 

@@ -18,15 +18,25 @@ JOULES = st.floats(0, 1e9)
 
 def test_one_step_by_hand() -> None:
     rule = DualPrice(step=0.4, reference_j=50.0)
-    assert rule.update(1.0, used_j=150.0, budget_j=100.0, clients=4) == pytest.approx(1.0 + 0.4 * 50 / (50 * 4))
-    assert rule.update(1.0, used_j=60.0, budget_j=100.0, clients=2) == pytest.approx(1.0 - 0.4 * 40 / (50 * 2))
+    assert rule.update(1.0, number=0, used_j=150.0, budget_j=100.0, clients=4) == pytest.approx(
+        1.0 + 0.4 * 50 / (50 * 4)
+    )
+    assert rule.update(1.0, number=0, used_j=60.0, budget_j=100.0, clients=2) == pytest.approx(
+        1.0 - 0.4 * 40 / (50 * 2)
+    )
+
+
+def test_falling_steps_are_shorter_from_round_to_round() -> None:
+    rule = DualPrice(step=4.0, falling=True)
+    moves = [rule.update(1.0, number=k, used_j=150.0, budget_j=100.0, clients=10) - 1.0 for k in (0, 3, 99)]
+    assert moves == pytest.approx([0.4, 0.2, 0.04])
 
 
 @given(st.floats(0, 10), JOULES, JOULES, st.integers(0, 1000))
 def test_it_stays_between_0_and_the_most_and_moves_as_the_round_says(
     price: float, used_j: float, budget_j: float, clients: int
 ) -> None:
-    after = DualPrice().update(price, used_j=used_j, budget_j=budget_j, clients=clients)
+    after = DualPrice().update(price, number=0, used_j=used_j, budget_j=budget_j, clients=clients)
     assert 0.0 <= after <= 10.0
     if used_j >= budget_j:
         assert after >= price
@@ -35,12 +45,12 @@ def test_it_stays_between_0_and_the_most_and_moves_as_the_round_says(
 
 
 def test_a_round_that_nobody_could_serve_leaves_it() -> None:
-    assert DualPrice().update(2.5, used_j=0.0, budget_j=100.0, clients=0) == 2.5
+    assert DualPrice().update(2.5, number=0, used_j=0.0, budget_j=100.0, clients=0) == 2.5
 
 
 def test_without_a_price_there_is_none_and_nothing_is_sent() -> None:
     rule = NoPrice()
-    assert rule.update(0.0, used_j=1e6, budget_j=1.0, clients=1) == 0.0
+    assert rule.update(0.0, number=0, used_j=1e6, budget_j=1.0, clients=1) == 0.0
     assert rule.bits == 0.0
     assert DualPrice().bits == 32.0
 
@@ -69,7 +79,7 @@ def play(budget_j: Sequence[float], seed: int) -> tuple[list[float], list[float]
         used_j = float(cost_j[worth >= price * cost_j / rule.reference_j].sum())
         prices.append(price)
         spent.append(used_j)
-        price = rule.update(price, used_j=used_j, budget_j=budget, clients=10)
+        price = rule.update(price, number=0, used_j=used_j, budget_j=budget, clients=10)
     return prices, spent
 
 

@@ -97,6 +97,7 @@ class RulePrice:
 
     rule: PriceRule
     games: int
+    updates: int = 0
     value: FloatArray = field(init=False)  # (games,)
 
     def __post_init__(self) -> None:
@@ -106,7 +107,8 @@ class RulePrice:
         allowed = float(budget)
         self.value = np.array(
             [
-                self.rule.update(price, used_j=used, budget_j=allowed, clients=clients)
+                self.rule.update(price, number=self.updates, used_j=used, budget_j=allowed, clients=clients)
                 for price, used in zip(self.value.tolist(), cost.tolist(), strict=True)
             ]
         )
+        self.updates += 1
