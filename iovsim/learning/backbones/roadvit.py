@@ -90,6 +90,8 @@ class Embeddings(nn.Module):
 class RoadViT(nn.Module):
     """Pictures (n, 3, 32, 32) as `to_input` makes them -> the read-out class token (n, 128)."""
 
+    pooling = "cls"
+
     def __init__(self) -> None:
         super().__init__()
         self.embeddings = Embeddings()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from iovsim.learning.backbones.backbone import blocks_of
-from iovsim.learning.backbones.roadvit import Block
+from iovsim.learning.backbones.blocks import parts_of, reads_first_token
 from iovsim.learning.batched.many import ManyLinear
 from iovsim.learning.batched.readout import ReadoutBlock, with_read_token
 
@@ -24,25 +24,30 @@ class Cut:
 
     blocks: int  # of the whole trunk
     first: int  # the lowest block that is still computed; `blocks`: none, the trunk's features are constants
-    readout: bool = False  # the last block alone is computed, and only for the token that is read
+    readout: bool = False  # the last block is computed only for the token that is read
 
     @property
     def nothing_above(self) -> bool:
         return self.first == self.blocks
 
+    @property
+    def one_token(self) -> bool:
+        """Whether the read token in the last block is all that is computed."""
+        return self.readout and self.first == self.blocks - 1
+
 
 def cut_of(trunk: nn.Module, adapted: Sequence[str], dropout: float = 0.0) -> Cut:
     """Where a trunk is cut if the layers of these names (within the trunk) are adapted; none: above everything.
 
-    The short cut of `readout` is for trunks that read one token, and for adapters without dropout: dropout is drawn for
-    every token that an adapter sees.
+    The short cut of `readout` is for trunks that read one token of a block whose parts are known, and for adapters
+    without dropout: dropout is drawn for every token that an adapter sees.
     """
     blocks = blocks_of(trunk)
     if not adapted:
         return Cut(len(blocks), len(blocks))
     lowest = min(number for number, block in enumerate(blocks) for name in adapted if name.startswith(f"{block}."))
-    last = lowest == len(blocks) - 1
-    return Cut(len(blocks), lowest, last and dropout == 0 and isinstance(trunk.get_submodule(blocks[-1]), Block))
+    known = reads_first_token(trunk) and parts_of(trunk.get_submodule(blocks[-1])) is not None
+    return Cut(len(blocks), lowest, readout=known and dropout == 0)
 
 
 def states_below(trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
@@ -65,7 +70,7 @@ def states_below(trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
             pass
         finally:
             hook.remove()
-        return with_read_token(block, seen[0]) if cut.readout else seen[0]
+        return with_read_token(block, seen[0]) if cut.one_token else seen[0]
 
     return below
 
@@ -76,12 +81,14 @@ def remove_below(tree: nn.Module, cut: Cut, names: Sequence[str]) -> None:
     What stands in the place of the embeddings gives back the states that it holds.
     """
     parent, _, _ = names[0].rpartition(".")
-    kept = [tree.get_submodule(name) for name in names[cut.first :]]
-    if cut.readout:
-        kept = [ReadoutBlock(block) for block in kept if isinstance(block, Block)]
-    _replace(tree, parent, nn.ModuleList(kept))
+    _replace(tree, parent, nn.ModuleList(tree.get_submodule(name) for name in names[cut.first :]))
     embeddings = embeddings_of(tree)
     _replace(tree, embeddings, Recall(tree.get_submodule(embeddings)))
+
+
+def read_one(tree: nn.Module, cut: Cut, last: str) -> None:
+    """The last block of a tree of one's own, of this name, from now on gives the read token alone."""
+    _replace(tree, last, ReadoutBlock(tree.get_submodule(last), normed=cut.one_token))
 
 
 def can_be_cut(trunk: nn.Module) -> bool:

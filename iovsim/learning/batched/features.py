@@ -58,7 +58,7 @@ class MergedFeatures:
         order = np.argsort(source.lengths[rows], kind="stable")
         sorted_rows = torch.from_numpy(rows[order]).to(self._models.device)
         dtype = computed(self._models.precision)
-        batch = ONE_TOKEN_BYTES // dtype.itemsize if cut is not None and cut.readout else BATCH
+        batch = ONE_TOKEN_BYTES // dtype.itemsize if cut is not None and cut.one_token else BATCH
         if self._models.on_gpu:
             batch = max(1, GPU_BYTES // (source.computed * dtype.itemsize))
         parts = [upper.features(*source(part, dtype)) for part in torch.split(sorted_rows, batch)]

@@ -12,7 +12,17 @@ from torch import Tensor, nn
 from iovsim.domain import Adapter, IntArray, Precision
 from iovsim.learning.adapter import adapted_layers, factors
 from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
-from iovsim.learning.batched.cut import Cut, can_be_cut, cast, cut_of, joined, own_modules, remove_below, states_below
+from iovsim.learning.batched.cut import (
+    Cut,
+    can_be_cut,
+    cast,
+    cut_of,
+    joined,
+    own_modules,
+    read_one,
+    remove_below,
+    states_below,
+)
 from iovsim.learning.batched.kept import Kept
 from iovsim.learning.batched.model import Upper
 from iovsim.learning.batched.state_files import StatesPlace
@@ -159,7 +169,7 @@ class Models:
         if cut is None or not self._keeps(cut, inputs):
             return Source(inputs, None, self.device)
         kept = Kept(inputs, self._below(backbone.trunk, cut), folder=self._folder(backbone, cut, inputs))
-        return Source(inputs, kept, self.device, features=cut.nothing_above, one_token=cut.readout)
+        return Source(inputs, kept, self.device, features=cut.nothing_above, one_token=cut.one_token)
 
     def _upper(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str]) -> Upper:
         if cut is not None and cut.nothing_above:
@@ -167,6 +177,8 @@ class Models:
         tree = own_modules(trunk)
         layers = joined(tree, adapted)
         recalls = self._keeps(cut, inputs)
+        if cut is not None and cut.readout:
+            read_one(tree, cut, blocks_of(trunk)[-1])
         if cut is not None and recalls:
             remove_below(tree, cut, blocks_of(trunk))
         return Upper(cast(tree, computed(self.precision), self.device), layers, recalls=recalls)

@@ -114,7 +114,7 @@ class BatchedTrainer:
     def _work(self, job: TrainJob) -> Work:
         prepared = self._reference.prepared(job.task)
         cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
-        gathers = self._models.on_gpu or (cut is not None and cut.readout)
+        gathers = self._models.on_gpu or (cut is not None and cut.one_token)
         rank = padded_rank(job.adapter.rank, COMMON_RANK if gathers else LEAST_RANK)
         return work_of(job, prepared.pool.lengths, rank)
 
