@@ -240,7 +240,7 @@ class Upcoming:
         """The batch of one step."""
         size = self.numbers.shape[2] if kind.alike else int(self.counts[step].max())
         rows = self.rows[step, :, :size]
-        found = [kind.samples[p.task].source(rows[p.rows].flatten(), kind.dtype) for p in self.parts]
+        found = [kind.samples[p.task].source(rows[p.rows].flatten(), kind.dtype, padded=kind.alike) for p in self.parts]
         return Batch(
             states=joined([states for states, _ in found]),
             beside=tuple(joined(same) for same in zip(*(inputs for _, inputs in found), strict=True)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from iovsim.domain import Adapter, IntArray, Precision
 from iovsim.learning.adapter import adapted_layers, factors
@@ -58,21 +59,31 @@ class Source:
         self._texts = len(inputs.batch(first_row())) > 1
         self._whole: Tensor | None = None  # all kept states, on the device
         self.lengths = inputs.lengths
-        self.alike = features or (kept is not None and not self._texts)  # samples of one shape: batches can be joined
+        self.joins = features or (kept is not None and not self._texts)  # batches of several such sources are one
+        self.alike = self.joins or (kept is not None and one_token)  # batches of one shape, if need be `padded`
+
+    @property
+    def shown(self) -> int:
+        """Tokens times width of one sample's states."""
+        return self._first().numel()
 
     @property
     def computed(self) -> int:
         """Tokens times width of what is computed of one sample."""
+        states = self._first()
+        return states.shape[-1] if self._one_token else states.numel()
+
+    def _first(self) -> Tensor:
         self.work_out(first_row())
-        states, _ = self(torch.from_numpy(first_row()).to(self._device), torch.float32)
-        return states[0].shape[-1] if self._one_token else states[0].numel()
+        states, _ = self(torch.from_numpy(first_row()).to(self._device), torch.float32, padded=self.alike)
+        return states[0]
 
     def work_out(self, rows: IntArray) -> None:
         """Sees to it that the states of these samples are there, on the device if all of the set find room there."""
         if self._kept is None:
             return
         new = self._kept.work_out(rows)
-        if not self.alike or not (new or self._whole is None):
+        if not self.joins or not (new or self._whole is None):
             return
         whole = self._kept.whole
         if self._device.type == "cpu":
@@ -83,18 +94,24 @@ class Source:
             self._whole = None
             self._whole = whole.to(self._device) if whole.nbytes < RESIDENT_SHARE * (free + held) else None
 
-    def __call__(self, rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """States and what goes beside them, for the samples at `rows` (n,), on the device; worked out before."""
+    def __call__(self, rows: Tensor, dtype: torch.dtype, *, padded: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """States and what goes beside them, for the samples at `rows` (n,), on the device; worked out before.
+
+        As long as the longest of these samples, or `padded` to the longest of all, which costs one token's work little.
+        """
         if self._whole is not None:
             return _picked(self._whole, rows).to(dtype), ()
         of_host = rows.cpu().numpy()
         if self._kept is None:
             given = tuple(_cast(part, dtype, self._device) for part in self._inputs.batch(of_host))
             return given[0], given
-        states = self._kept.states(of_host).to(self._device, dtype)
-        if self._features or not self._texts:
-            return states, ()
-        return states, tuple(part.to(self._device) for part in self._inputs.batch(of_host))
+        states = self._kept.states(of_host)
+        beside = () if self._features or not self._texts else self._inputs.batch(of_host)
+        if padded and beside:
+            missing = int(self.lengths.max()) - beside[0].shape[1]
+            states = functional.pad(states, (0, 0, 0, missing))
+            beside = tuple(functional.pad(part, (0, missing)) for part in beside)
+        return states.to(self._device, dtype), tuple(part.to(self._device) for part in beside)
 
 
 def _picked(whole: Tensor, rows: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.batched.chunk import Kind, Samples, train_alike
 from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
-from iovsim.learning.batched.models import Models
+from iovsim.learning.batched.models import Models, Source
 from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.batched.work import Work, work_of
 from iovsim.learning.evaluator import Evaluator
@@ -29,6 +29,9 @@ from iovsim.learning.trainer import PeftTrainer
 
 BYTES_AT_ONCE = 8 * 8 * 17 * 128 * 4
 """Of a chunk: samples times tokens times width, in the computed type. More floods a processor's second-level cache."""
+
+SHOWN_BYTES_AT_ONCE = 2**24
+"""Of a chunk: the states that it is shown. More makes the last block alone, which reads much for one token, slower."""
 
 MOST_AT_ONCE = 64
 
@@ -125,7 +128,7 @@ class BatchedTrainer:
         backbone, adapted = prepared.learning.backbone, _layers(job)
         cut = self._models.cut(backbone, adapted, job.dropout)
         source = self._models.source(backbone, cut, prepared.pool)
-        key = (id(backbone), adapted, work.shapes(), source.alike or job.task)
+        key = (id(backbone), adapted, work.shapes(), source.joins or job.task)
         if key not in self._kinds:
             self._kinds[key] = Kind(
                 upper=self._models.upper(backbone, adapted, cut, prepared.pool),
@@ -135,20 +138,22 @@ class BatchedTrainer:
                 dtype=computed(self._models.precision),
                 trained=trained(self._models.precision),
                 device=self._models.device,
-                most=self._most_at_once(work.batch_size * source.computed, alike=source.alike),
+                most=self._most_at_once(work.batch_size, source),
             )
         self._kinds[key].samples[job.task] = Samples(
             source, prepared.learning.data.train.labels, prepared.class_weights
         )
         return key
 
-    def _most_at_once(self, numbers: int, *, alike: bool) -> int:
-        """How many vehicles whose states are so many numbers each."""
+    def _most_at_once(self, batch_size: int, source: Source) -> int:
+        """How many vehicles with batches of this size."""
+        one = batch_size * computed(self._models.precision).itemsize
         if self._models.on_gpu:
-            return max(1, GPU_BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize))
-        if not alike:
+            return max(1, GPU_BYTES_AT_ONCE // (one * source.computed))
+        if not source.alike:
             return 1  # samples of different lengths are not padded to each other's: bits would depend on company
-        return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // (numbers * computed(self._models.precision).itemsize)))
+        limits = (MOST_AT_ONCE, BYTES_AT_ONCE // (one * source.computed), SHOWN_BYTES_AT_ONCE // (one * source.shown))
+        return max(1, min(limits))
 
 
 def _layers(job: TrainJob) -> tuple[str, ...]:
