@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from transformers import ViTConfig, ViTModel
 
 from iovsim.bench.rows import Row, Skipped, alone, cpu_s, in_turn
 from iovsim.domain import LoraRule, Precision, Recipe, Task, TrainJob, Tuning, Update
@@ -21,7 +22,8 @@ from iovsim.energy.compute import train_flops
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.backbones.backbone import Backbone
-from iovsim.learning.backbones.pretrained import minilm
+from iovsim.learning.backbones.pretrained import ReadOut, minilm
+from iovsim.learning.backbones.readers import PictureReader
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.builtin import generate
@@ -36,7 +38,9 @@ from iovsim.rng import stream
 REPEATS = 5
 RANKS = (2, 4, 8, 16, 32)
 POOL = 1024
-TESTED = {"roadvit": 1024, "minilm": 256}
+VIT = "vit-tiny197"
+VIT_POOL = 128  # PEFT takes a third of a second for a step, all blocks' states of a sample 0.05 s
+TESTED = {"roadvit": 1024, "minilm": 256, VIT: 64}
 SHARD = 48  # samples of each job, as in the demo
 LONGEST = 96
 """Steps of all jobs of a measurement on all layers, at most: with more vehicles each has fewer."""
@@ -59,14 +63,18 @@ class Case:
     @property
     def steps(self) -> int:
         whole = SHARD // self.batch
+        if self.backbone == VIT:
+            return 1
         return whole if self.top_blocks is not None else max(1, min(whole, LONGEST // self.vehicles))
 
 
 def cases(backbone: str) -> list[Case]:
-    """All layers at 1 to 64 vehicles and two batch sizes, the top one and two blocks at 1 to 64; fewer of texts.
+    """All layers at 1 to 64 vehicles and two batch sizes, the top one and two blocks at 1 to 64; fewer of the larger.
 
-    A step on texts takes six times as long, and on all layers batching hardly changes that.
+    A step on texts takes six times as long, and on all layers batching hardly changes that; PEFT's of the ViT 15 times.
     """
+    if backbone == VIT:
+        return [Case(backbone, 1, 16, 8)]
     if backbone == "minilm":
         found = [Case(backbone, None, v, 8) for v in (1, 4, 16)]
         found += [Case(backbone, None, 16, 16), Case(backbone, None, 16, 8, Precision.BF16)]
@@ -78,14 +86,14 @@ def cases(backbone: str) -> list[Case]:
 
 
 def rows() -> Iterator[Row | Skipped]:
-    """The peak of matrix products, then training and evaluation of both built-in backbones."""
+    """The peak of matrix products, then training and evaluation of both built-in backbones and of a ViT's top block."""
     use_one_thread()
     peaks = {}
     for precision, dtype in ((Precision.FP32, torch.float32), (Precision.BF16, torch.bfloat16)):
         row = alone(f"peak/gemm-{precision}", "GFLOP/s", partial(_gemm_gflops, dtype), n=REPEATS)
         peaks[precision] = row.ours
         yield row
-    for name in ("roadvit", "minilm"):
+    for name in TESTED:
         try:
             bench = Bench.of(name)
         except TrainingError as error:
@@ -93,8 +101,8 @@ def rows() -> Iterator[Row | Skipped]:
             continue
         for case in cases(name):
             yield bench.compared(case, peaks[case.precision])
-        for top_blocks in (None, 1):
-            for precision in (Precision.FP32, Precision.BF16):
+        for top_blocks in (1,) if name == VIT else (None, 1):
+            for precision in (Precision.FP32,) if name == VIT else (Precision.FP32, Precision.BF16):
                 yield bench.evaluated(top_blocks, precision)
 
 
@@ -111,6 +119,8 @@ class Bench:
         """Raises `TrainingError` where the backbone is not installed."""
         if name == "roadvit":
             return cls(name, roadvit(), generate("signs", train=POOL, test=TESTED[name], districts=4, seed=0))
+        if name == VIT:
+            return cls(name, vit_tiny(), generate("signs", train=VIT_POOL, test=TESTED[name], districts=4, seed=0))
         return cls(name, minilm(64), generate("incidents", train=POOL, test=TESTED[name], districts=4, seed=0))
 
     def compared(self, case: Case, peak_gflops: float) -> Row:
@@ -174,7 +184,8 @@ class Bench:
 
 def jobs_of(trainer: PeftTrainer, case: Case) -> list[TrainJob]:
     """One job a vehicle, on samples of its own."""
-    recipe = trainer.prepared("t").learning.task.recipe
+    learning = trainer.prepared("t").learning
+    recipe, pool = learning.task.recipe, len(learning.data.train)
     return [
         TrainJob(
             task="t",
@@ -182,7 +193,7 @@ def jobs_of(trainer: PeftTrainer, case: Case) -> list[TrainJob]:
             round=0,
             rsu="r",
             adapter=trainer.initial("t", RANKS[v % len(RANKS)], v),
-            samples=stream(v, "bench samples").permutation(POOL)[: case.batch * case.steps],
+            samples=stream(v, "bench samples").permutation(pool)[: case.batch * case.steps],
             epochs=1,
             recipe=recipe,
             dropout=0.0,
@@ -190,6 +201,17 @@ def jobs_of(trainer: PeftTrainer, case: Case) -> list[TrainJob]:
         )
         for v in range(case.vehicles)
     ]
+
+
+def vit_tiny() -> Backbone:
+    """A ViT of Hugging Face in the sizes of DeiT-Tiny (Touvron et al., ICML 2021), 197 tokens, with random weights."""
+    config = ViTConfig(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768)
+    config._attn_implementation = "sdpa"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trunk = ReadOut(ViTModel(config, add_pooling_layer=False), "cls")
+    mean, spread = (torch.full((1, 3, 1, 1), 127.5) for _ in range(2))
+    return Backbone(VIT, trunk, 192, "random weights", PictureReader(VIT, mean, spread, side=224, patches=196))
 
 
 def _blocks(top_blocks: int | None) -> str:

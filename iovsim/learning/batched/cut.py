@@ -35,6 +35,11 @@ class Cut:
         """Whether the read token in the last block is all that is computed."""
         return self.readout and self.first == self.blocks - 1
 
+    @property
+    def below(self) -> tuple[int, bool]:
+        """What states depend on, beside the trunk and the samples."""
+        return self.first, self.one_token
+
 
 def cut_of(trunk: nn.Module, adapted: Sequence[str], dropout: float = 0.0) -> Cut:
     """Where a trunk is cut if the layers of these names (within the trunk) are adapted; none: above everything.

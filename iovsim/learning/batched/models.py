@@ -59,8 +59,8 @@ class Source:
         self._texts = len(inputs.batch(first_row())) > 1
         self._whole: Tensor | None = None  # all kept states, on the device
         self.lengths = inputs.lengths
-        self.joins = features or (kept is not None and not self._texts)  # batches of several such sources are one
-        self.alike = self.joins or (kept is not None and one_token)  # batches of one shape, if need be `padded`
+        self.joins = features or (kept is not None and not self._texts)  # several such sources can share a batch
+        self.alike = self.joins or (kept is not None and one_token)  # batches have one shape, if `padded`
 
     @property
     def shown(self) -> int:
@@ -97,7 +97,7 @@ class Source:
     def __call__(self, rows: Tensor, dtype: torch.dtype, *, padded: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
         """States and what goes beside them, for the samples at `rows` (n,), on the device; worked out before.
 
-        As long as the longest of these samples, or `padded` to the longest of all, which costs one token's work little.
+        As long as the longest of these samples, or `padded` to the longest of all: cheap where one token is computed.
         """
         if self._whole is not None:
             return _picked(self._whole, rows).to(dtype), ()
@@ -176,7 +176,7 @@ class Models:
 
     def source(self, backbone: Backbone, cut: Cut | None, inputs: Inputs) -> Source:
         """Where the computed part gets its states from."""
-        key = (id(backbone), id(inputs), cut)
+        key = (id(backbone), id(inputs), cut and cut.below)
         if key not in self._sources:
             self._held += [backbone, inputs]
             self._sources[key] = self._source(backbone, cut, inputs)
@@ -207,7 +207,7 @@ class Models:
     def _folder(self, backbone: Backbone, cut: Cut, inputs: Inputs) -> Path | None:
         if self._place is None:
             return None
-        return self._place.folder / digest_of("states", self._place.way, backbone.sha256, cut, inputs.digest())
+        return self._place.folder / digest_of("states", self._place.way, backbone.sha256, cut.below, inputs.digest())
 
     def _below(self, trunk: nn.Module, cut: Cut) -> Callable[..., Tensor]:
         """What is kept is worked out in single precision at least, and stored in that of the computed part."""

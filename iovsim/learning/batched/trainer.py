@@ -1,8 +1,9 @@
 """Turns training jobs into updates together: all that wait and are alike, some steps at a time, in chunks.
 
 Equal to `PeftTrainer` but for rounding. On a processor results do not depend on who is trained beside whom, bit for
-bit: ranks are padded by class, short batches of pictures are filled up, and the first step of each shape of chunk is
-done again alone; where a bit differs, chunks of that shape are not used.
+bit: ranks are padded by class, short batches of pictures are filled up, texts of which one token is computed are padded
+to the longest of their set, and the first step of each shape of chunk is done again alone; where a bit differs, chunks
+of that shape are not used.
 """
 
 from __future__ import annotations

@@ -27,20 +27,20 @@ DISTIL: dict[str, Any] = {"dim": 24, "n_heads": 3, "hidden_dim": 40}
 
 PICTURES: dict[str, Callable[[], nn.Module]] = {
     "roadvit": Block,
-    "vit": lambda: ViTLayer(_sdpa(ViTConfig(**SIZES))),
-    "vit without biases": lambda: ViTLayer(_sdpa(ViTConfig(**SIZES, qkv_bias=False))),
-    "deit": lambda: DeiTLayer(_sdpa(DeiTConfig(**SIZES))),
+    "vit": lambda: _block(ViTLayer, ViTConfig(**SIZES)),
+    "vit without biases": lambda: _block(ViTLayer, ViTConfig(**SIZES, qkv_bias=False)),
+    "deit": lambda: _block(DeiTLayer, DeiTConfig(**SIZES)),
 }
-TEXTS: dict[str, Callable[[str], nn.Module]] = {
-    "bert": lambda way: BertLayer(_sdpa(BertConfig(**SIZES, chunk_size_feed_forward=1), way)),
-    "roberta": lambda way: RobertaLayer(_sdpa(RobertaConfig(**SIZES), way)),
-    "distilbert": lambda way: TransformerBlock(_sdpa(DistilBertConfig(**DISTIL, chunk_size_feed_forward=1), way)),
+TEXTS: dict[str, Callable[[str], Any]] = {
+    "bert": lambda way: _block(BertLayer, BertConfig(**SIZES, chunk_size_feed_forward=1), way),
+    "roberta": lambda way: _block(RobertaLayer, RobertaConfig(**SIZES), way),
+    "distilbert": lambda way: _block(TransformerBlock, DistilBertConfig(**DISTIL, chunk_size_feed_forward=1), way),
 }
 
 
-def _sdpa(config: Any, way: str = "sdpa") -> Any:
+def _block(kind: Any, config: Any, way: str = "sdpa") -> Any:
     config._attn_implementation = way
-    return config
+    return kind(config)
 
 
 def _drawn(block: nn.Module, seed: int) -> nn.Module:
@@ -97,7 +97,7 @@ def test_of_texts(family: str, mask: str, seed: int, lengths: list[int]) -> None
 
 
 def test_other_blocks_have_no_known_parts() -> None:
-    decoder = BertLayer(_sdpa(BertConfig(**SIZES, is_decoder=True)))
+    decoder = _block(BertLayer, BertConfig(**SIZES, is_decoder=True))
     swin = SwinModel(SwinConfig(image_size=16, patch_size=2, embed_dim=8, depths=[1], num_heads=[2], window_size=4))
     for block in (decoder, swin.get_submodule(blocks_of(swin)[0])):
         assert parts_of(block) is None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from iovsim.domain import LoraRule, Precision, Recipe, TrainJob, Tuning
-from iovsim.learning.backbones.backbone import Backbone
+from iovsim.domain import ROLES, Adapter, LoraRule, Precision, Recipe, TrainJob, Tuning, Update
+from iovsim.learning.backbones.backbone import Backbone, blocks_of
 from iovsim.learning.backbones.pretrained import from_folder
+from iovsim.learning.batched import chunk
 from iovsim.learning.batched.models import Models
+from iovsim.learning.batched.readout import ReadoutBlock
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.prepared import LearningTask
@@ -53,6 +58,12 @@ def _compare(learning: LearningTask, tuning: Tuning = Tuning.LORA, dropout: floa
         assert distance(update, theirs.train(job), job) < 1e-9
 
 
+def _trained(trainer: PeftTrainer) -> Adapter:
+    update = trainer.train(_jobs(trainer, Tuning.LORA, 0.0)[1])
+    assert isinstance(update, Update)
+    return update.adapter
+
+
 @pytest.mark.parametrize("family", ["vit", "deit", "swin", "bert", "roberta", "distilbert"])
 @pytest.mark.parametrize(
     ("rule", "tuning"),
@@ -73,12 +84,88 @@ def test_updates_equal_those_of_peft(
     _compare(_learning(backbone, inputs, rule), tuning, rule.dropout)
 
 
+@pytest.fixture
+def read_alone(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of what was worked out for the read token alone."""
+    seen: list[tuple[int, ...]] = []
+    real = ReadoutBlock.forward
+
+    def watched(block: ReadoutBlock, *given: Any, **named: Any) -> Tensor:
+        token = real(block, *given, **named)
+        seen.append(tuple(token.shape))
+        return token
+
+    monkeypatch.setattr(ReadoutBlock, "forward", watched)
+    return seen
+
+
+SHOWN: dict[str, Pictures | Texts] = {
+    "equally long": tuple((" ".join("ice" if k & bit else "fog" for bit in (1, 2, 4, 8)),) for k in range(12)),
+    "unequally long": tuple(
+        (" ".join(["ice", "fog", "slow"][: 1 + k % 3]), " ".join(["road"] * (k % 4 + 1))) for k in range(12)
+    ),
+}
+
+
+@pytest.mark.parametrize("top_blocks", [None, 2, 1], ids=["all", "top two", "top"])
+@pytest.mark.parametrize(
+    ("family", "shown", "way"),
+    [
+        ("vit", "pictures", "sdpa"),
+        ("deit", "pictures", "sdpa"),
+        *((family, shown, "sdpa") for family in ("bert", "roberta", "distilbert") for shown in SHOWN),
+        *((family, "unequally long", "eager") for family in ("bert", "roberta", "distilbert")),
+    ],
+)
+def test_a_first_token_is_worked_out_alone_and_the_same(
+    family: str,
+    shown: str,
+    way: str,
+    top_blocks: int | None,
+    saved: Folder,
+    pictures: Pictures,
+    read_alone: list[tuple[int, ...]],
+) -> None:
+    """Without masks, with ones of truth values (sdpa), and with ones that are added (eager); of three blocks."""
+    backbone = from_folder(saved(family), family, pooling="cls", max_tokens=None if shown == "pictures" else 32)
+    backbone.trunk.get_submodule("model").set_attn_implementation(way)  # type: ignore[operator]
+    blocks = backbone.trunk.get_submodule(blocks_of(backbone.trunk)[0].rpartition(".")[0])
+    assert isinstance(blocks, nn.ModuleList)
+    blocks.append(copy.deepcopy(blocks[0]))
+    inputs = pictures if shown == "pictures" else SHOWN[shown]
+    learning = _learning(backbone, inputs, LoraRule(8.0, top_blocks=top_blocks, targets=ROLES))
+    _compare(learning)
+    assert read_alone
+    assert {shape[1:] for shape in read_alone} == {(1, 16)}
+    read_alone.clear()
+    theirs = PeftTrainer({"t": replace(learning, backbone=in_double(backbone))})
+    ours = BatchedTrainer({"t": learning}, precision=Precision.FP64)
+    adapter = _trained(theirs)
+    assert ours.validate("t", adapter).loss == pytest.approx(theirs.validate("t", adapter).loss, rel=1e-9)
+    assert {shape[1:] for shape in read_alone} == {(1, 16)}
+
+
+@pytest.mark.parametrize(
+    ("family", "rule"),
+    [("swin", LoraRule(8.0)), ("vit", LoraRule(8.0, dropout=0.2)), ("bert", LoraRule(8.0, dropout=0.2))],
+)
+def test_other_tokens_are_worked_out_where_they_matter(
+    family: str, rule: LoraRule, saved: Folder, request: pytest.FixtureRequest, read_alone: list[tuple[int, ...]]
+) -> None:
+    learning = _learning(_backbone(saved, family), _inputs(family, request), rule)
+    BatchedTrainer({"t": learning}).train(_jobs(PeftTrainer({"t": learning}), Tuning.LORA, rule.dropout))
+    assert not read_alone
+
+
 @pytest.mark.parametrize("family", ["vit", "bert"])
-def test_a_mean_over_tokens_is_read_the_same(family: str, saved: Folder, request: pytest.FixtureRequest) -> None:
+def test_a_mean_over_tokens_is_read_the_same(
+    family: str, saved: Folder, request: pytest.FixtureRequest, read_alone: list[tuple[int, ...]]
+) -> None:
     backbone = from_folder(saved(family), family, pooling="mean", max_tokens=None if family == "vit" else 32)
     inputs: Pictures | Texts = request.getfixturevalue("pictures" if family == "vit" else "sentences")
     for top_blocks in (None, 1):
         _compare(_learning(backbone, inputs, LoraRule(8.0, top_blocks=top_blocks)))
+    assert not read_alone
 
 
 @pytest.mark.parametrize("family", ["vit", "swin", "bert", "roberta", "distilbert"])
@@ -95,7 +182,7 @@ def test_the_way_of_a_gpu_equals_peft(
     _compare(_learning(_backbone(saved, family), _inputs(family, request), LoraRule(8.0, top_blocks=top_blocks)))
 
 
-@pytest.mark.parametrize("family", ["vit", "swin", "bert"])
+@pytest.mark.parametrize("family", ["vit", "swin", "bert", "roberta", "distilbert"])
 def test_company_changes_no_bit(family: str, saved: Folder, request: pytest.FixtureRequest) -> None:
     for top_blocks in (None, 1):
         learning = _learning(_backbone(saved, family), _inputs(family, request), LoraRule(8.0, top_blocks=top_blocks))
@@ -103,6 +190,33 @@ def test_company_changes_no_bit(family: str, saved: Folder, request: pytest.Fixt
         together = BatchedTrainer({"t": learning}).train(jobs)
         alone = [BatchedTrainer({"t": learning}).train([job])[0] for job in jobs]
         assert all(equal_bits(a, b) for a, b in zip(together, alone, strict=True))
+
+
+def test_texts_read_at_their_first_token_train_together_and_tasks_apart(
+    saved: Folder, pairs: Texts, sentences: Texts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each set of samples is padded to its own longest, so only jobs of one task are in a chunk."""
+    seen: list[list[str]] = []
+    real = chunk._stepped
+
+    def watched(kind: chunk.Kind, together: chunk.Chunk) -> object:
+        seen.append([work.job.task for work in together.works])
+        return real(kind, together)
+
+    monkeypatch.setattr(chunk, "_stepped", watched)
+    backbone, rule = _backbone(saved, "bert"), LoraRule(8.0, top_blocks=1)
+    tasks = {
+        name: replace(learning, task=replace(learning.task, task=name))
+        for name, texts in (("pairs", pairs), ("sentences", sentences))
+        for learning in (_learning(backbone, texts, rule),)
+    }
+    jobs = [
+        replace(job, task=name) for name in tasks for job in _jobs(PeftTrainer({"t": tasks[name]}), Tuning.LORA, 0.0)
+    ]
+    together = BatchedTrainer(tasks).train(jobs)
+    assert {tuple(names) for names in seen if len(names) > 2} == {("pairs",) * 3, ("sentences",) * 3}
+    alone = [BatchedTrainer(tasks).train([job])[0] for job in jobs]
+    assert all(equal_bits(a, b) for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("family", ["vit", "swin", "bert", "roberta", "distilbert"])
