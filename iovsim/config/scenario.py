@@ -97,6 +97,7 @@ class RadioSection(Model):
     carrier_hz: Annotated[float, Field(ge=1e8, le=1e11)] = 5.9e9
     bandwidth_up_hz: Positive = 20e6
     bandwidth_down_hz: Positive = 20e6
+    sidelink_bandwidth_hz: Positive = 20e6
     rsu_power_dbm: Power = 30.0
     vehicle_power_dbm: Power = 23.0
     rsu_noise_figure_db: NotNegative = 5.0

@@ -23,7 +23,17 @@ from __future__ import annotations
 
 from iovsim.domain.arrays import Float32Array, FloatArray, IntArray
 from iovsim.domain.budgets import BudgetPolicy, CloudView, PriceRule, TaskUse
-from iovsim.domain.contacts import Contact, ContactBook, ContactEnd, Forecast, Link, LinkBook, Radio, Rsu
+from iovsim.domain.contacts import (
+    Contact,
+    ContactBook,
+    ContactEnd,
+    Forecast,
+    Link,
+    LinkBook,
+    Radio,
+    Rsu,
+    SidelinkBook,
+)
 from iovsim.domain.outcomes import ARRIVED, JobEnd, JobStatus, PhaseEnd, PhaseKind, RoundOutcome
 from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, RoundView, TaskView
 from iovsim.domain.policies import Policy, Stage
@@ -75,6 +85,7 @@ __all__ = [
     "Rsu",
     "Scaling",
     "Shard",
+    "SidelinkBook",
     "Stage",
     "Task",
     "TaskUse",

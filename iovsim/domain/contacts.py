@@ -85,6 +85,7 @@ class Radio:
     max_bps_per_hz: float  # what the highest modulation carries, before `efficiency`
     rsu_pa_efficiency: float
     rsu_rx_w: float  # an RSU's receiver, shared by its links in proportion to bandwidth
+    sidelink_bandwidth_hz: float  # from vehicle to vehicle, a band of its own
 
 
 class ContactBook(Protocol):
@@ -98,6 +99,10 @@ class ContactBook(Protocol):
         """Contacts of `rsu` with `start_s <= time_s < end_s`, sorted by vehicle."""
         ...
 
+    def of_vehicle(self, vehicle: str) -> Sequence[Contact]:
+        """All contacts of a vehicle in the order of time; none of an unknown one."""
+        ...
+
 
 class LinkBook(Protocol):
     """The links of a world by contact number (radio makes it, the engine reads it)."""
@@ -105,7 +110,24 @@ class LinkBook(Protocol):
     def link(self, contact: int) -> Link: ...
 
 
+class SidelinkBook(Protocol):
+    """Links from vehicle to vehicle (radio makes them when asked)."""
+
+    def link(self, one: Contact, other: Contact) -> Link:
+        """Of the two contacts' vehicles, while both contacts last; the same in either order."""
+        ...
+
+
 class Forecast(Protocol):
-    """Predicts how long a contact will last, from what is known at `time_s`."""
+    """Predicts how long a contact will last and where the vehicle goes next, from what is known at `time_s`."""
 
     def residual_s(self, contact: Contact, rsu: Rsu, time_s: float) -> float: ...
+
+    def next_rsu(
+        self, contact: Contact, rsus: Sequence[Rsu], later: Sequence[Contact], time_s: float
+    ) -> tuple[str, float] | None:
+        """Which of `rsus` the vehicle will come to when it has left its own, and in how many seconds; None: to none.
+
+        `rsus` holds its own one too. `later` are the vehicle's contacts after this one: only an oracle may look there.
+        """
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from iovsim.domain.contacts import ContactBook, LinkBook, Radio, Rsu
+from iovsim.domain.contacts import ContactBook, LinkBook, Radio, Rsu, SidelinkBook
 from iovsim.domain.tasks import Task
 from iovsim.domain.vehicles import Vehicle
 
@@ -22,6 +22,7 @@ class World:
     rsus: tuple[Rsu, ...]  # sorted by name
     contacts: ContactBook
     links: LinkBook
+    sidelinks: SidelinkBook
     vehicles: Mapping[str, Vehicle]
     tasks: tuple[Task, ...]
     radio: Radio

@@ -19,6 +19,7 @@ from iovsim.energy.compute import (
     forward_flops,
     lora_flops,
     lora_parameters,
+    optimiser_bits,
     train_flops,
     train_j,
     train_s,
@@ -28,7 +29,7 @@ from iovsim.energy.compute import (
 )
 from iovsim.energy.devices import TIERS
 from iovsim.energy.ledger import Entry, Ledger
-from iovsim.energy.radio_energy import Joules, downlink_j, uplink_j, waiting_j
+from iovsim.energy.radio_energy import Joules, downlink_j, sidelink_j, uplink_j, waiting_j
 
 __all__ = [
     "ARCHITECTURES",
@@ -44,6 +45,8 @@ __all__ = [
     "forward_flops",
     "lora_flops",
     "lora_parameters",
+    "optimiser_bits",
+    "sidelink_j",
     "text_encoder",
     "train_flops",
     "train_j",

@@ -39,6 +39,13 @@ def update_bits(
     return float((trained_parameters(architecture, rank, tuning) - kept_back) * architecture.parameter_bits)
 
 
+def optimiser_bits(task: Task, rank: int, tuning: Tuning = Tuning.LORA) -> float:
+    """Bits of the optimiser's state, which goes along where a training goes on in another vehicle: for AdamW twice
+    those of what is trained, for SGD none."""
+    moments = STATES[task.recipe.optimiser] - STATES["sgd"]
+    return float(moments * trained_parameters(task.charged, rank, tuning) * task.charged.parameter_bits)
+
+
 def lora_flops(architecture: Architecture, rank: int) -> float:
     """Forward FLOPs of the adapters, one sample: 2 FLOPs a parameter and token."""
     return 2.0 * architecture.tokens * lora_parameters(architecture, rank)

@@ -38,6 +38,14 @@ def uplink_j(device: Device, radio: Radio, bandwidth_hz: float, power_w: float, 
     )
 
 
+def sidelink_j(sender: Device, receiver: Device, power_w: float, seconds: float) -> tuple[float, float]:
+    """Joules of both vehicles while one sends to the other for `seconds`, radiating `power_w`; no RSU takes part."""
+    return (
+        (sender.idle_w + sender.tx_circuit_w + power_w / sender.pa_efficiency) * seconds,
+        (receiver.idle_w + receiver.rx_w) * seconds,
+    )
+
+
 def waiting_j(device: Device, seconds: float) -> float:
     """Joules of a vehicle that waits for `seconds` with its radio off; the RSU spends none."""
     return device.idle_w * seconds

@@ -50,6 +50,7 @@ class City:
     rsus: tuple[Rsu, ...]
     contacts: ContactTable
     links: LinkTable
+    channel: Channel
     connectivity: pd.DataFrame
     density: pd.DataFrame
     stays: pd.DataFrame  # vehicle, district, start_s, end_s; sorted
@@ -82,7 +83,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     clear_leftovers(folder.parent)
 
     def load() -> City:
-        return _load(folder, trace_path, trace_sha256, map_sha256, roadmap, rsus)
+        return _load(folder, trace_path, trace_sha256, map_sha256, roadmap, rsus, channel)
 
     if folder.is_dir():
         try:
@@ -94,7 +95,13 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 
 
 def _load(
-    folder: Path, trace: Path, trace_sha256: str, map_sha256: str, roadmap: RoadMap, rsus: tuple[Rsu, ...]
+    folder: Path,
+    trace: Path,
+    trace_sha256: str,
+    map_sha256: str,
+    roadmap: RoadMap,
+    rsus: tuple[Rsu, ...],
+    channel: Channel,
 ) -> City:
     """What `_derive` kept in `folder`, with what it was made from."""
     return City(
@@ -106,6 +113,7 @@ def _load(
         rsus=rsus,
         contacts=ContactTable.load(folder / "contacts"),
         links=LinkTable.load(folder / "links"),
+        channel=channel,
         connectivity=pd.read_parquet(folder / "connectivity.parquet"),
         density=pd.read_parquet(folder / "density.parquet"),
         stays=pd.read_parquet(folder / "stays.parquet"),

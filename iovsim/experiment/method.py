@@ -22,7 +22,7 @@ def build_method(file: PolicyFile) -> Method:
         policy=build_policy(file.policy, where),
         aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute")),
         budget=make(file.budget, BUDGETS, f"{where}, budget", ("check", "redistribute")),
-        forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s",)),
+        forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s", "next_rsu")),
         price=make(file.price, PRICES, f"{where}, price", ("bits", "update")),
         tuning=Tuning(file.tuning),
     )

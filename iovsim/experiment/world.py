@@ -22,6 +22,7 @@ from iovsim.experiment.fleet import build_fleet, check_tiers
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.data.shards import shard_statistics
+from iovsim.radio import Sidelinks
 from iovsim.results import Recorder
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz, ratio_to_db
@@ -63,6 +64,7 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
         rsus=city.rsus,
         contacts=city.contacts,
         links=city.links,
+        sidelinks=Sidelinks(city.channel, seed),
         vehicles=fleet,
         tasks=tasks,
         radio=build_radio(scenario),
@@ -182,6 +184,7 @@ def build_radio(scenario: Scenario) -> Radio:
         max_bps_per_hz=section.max_bps_per_hz,
         rsu_pa_efficiency=section.rsu_pa_efficiency,
         rsu_rx_w=section.rsu_rx_w,
+        sidelink_bandwidth_hz=section.sidelink_bandwidth_hz,
     )
 
 

@@ -53,6 +53,7 @@ class ContactTable:
         self.columns = columns
         for field in fields(columns):
             getattr(columns, field.name).flags.writeable = False
+        self._by_vehicle = np.lexsort((columns.start_s, columns.vehicle))
         self._by_rsu: dict[str, tuple[IntArray, FloatArray, float]] = {}
         for code, name in enumerate(columns.rsu_names.tolist()):
             contacts = np.flatnonzero(columns.rsu == code)
@@ -95,6 +96,15 @@ class ContactTable:
         found = found[self.columns.end_s[found] > time_s]
         found = found[np.argsort(self.columns.vehicle[found], kind="stable")]
         return [self[int(contact)] for contact in found]
+
+    def of_vehicle(self, vehicle: str) -> Sequence[Contact]:
+        """All contacts of a vehicle in the order of time; none of an unknown one."""
+        c = self.columns
+        code = int(np.searchsorted(c.vehicle_names, vehicle))
+        if code == len(c.vehicle_names) or c.vehicle_names[code] != vehicle:
+            return []
+        first, last = np.searchsorted(c.vehicle, [code, code + 1], sorter=self._by_vehicle)
+        return [self[int(contact)] for contact in self._by_vehicle[first:last]]
 
     def frame(self) -> pd.DataFrame:
         """One row a contact: contact, vehicle, rsu, start_s, end_s, end, distance_min_m (horizontal)."""

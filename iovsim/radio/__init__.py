@@ -3,6 +3,7 @@
 A chain of small filters, each in a file of its own, each found by name in one of three plain dictionaries::
 
     contacts ▸ geometry ▸ buildings, LOS state ▸ path loss ▸ shadowing ▸ fading ▸ LinkTable      (channel.py)
+    two contacts ▸ the same chain ▸ Link                                                         (sidelink.py)
     Link ▸ rate_bps ▸ transfer                                                                   (rate.py, transfer.py)
 
 A new model is one small frozen dataclass with one method (`PathLoss`, `Shadowing` or `Fading` in `geometry.py`); its
@@ -18,6 +19,7 @@ from iovsim.radio.geometry import LOS, NLOS, NLOSV, Fading, LinkGeometry, PathLo
 from iovsim.radio.path_loss import AuthorsP1, LogDistance, Tr37885Highway, Tr37885Urban
 from iovsim.radio.rate import rate_bps
 from iovsim.radio.shadowing import CorrelatedShadowing, NoShadowing
+from iovsim.radio.sidelink import Sidelinks
 from iovsim.radio.table import LinkTable
 from iovsim.radio.transfer import Transfer, transfer, transfer_s
 
@@ -44,6 +46,7 @@ __all__ = [
     "LinkTable",
     "PathLoss",
     "Shadowing",
+    "Sidelinks",
     "Transfer",
     "rate_bps",
     "transfer",

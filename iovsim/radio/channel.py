@@ -13,7 +13,17 @@ from iovsim.radio.blockage import Buildings
 from iovsim.radio.checks import number
 from iovsim.radio.correlation import along_tracks
 from iovsim.radio.fading import RayleighFading
-from iovsim.radio.geometry import Fading, LinkGeometry, LosArray, PathLoss, Shadowing, distances_m, moved_m
+from iovsim.radio.geometry import (
+    Fading,
+    LinkGeometry,
+    LosArray,
+    Noise,
+    PathLoss,
+    Shadowing,
+    Tracks,
+    distances_m,
+    moved_m,
+)
 from iovsim.radio.los import P_LOS, los_states
 from iovsim.radio.path_loss import Tr37885Urban
 from iovsim.radio.shadowing import CorrelatedShadowing
@@ -70,51 +80,64 @@ class Channel:
         wrong shape or a number that is not finite.
         """
         ordered = sorted(contacts, key=lambda contact: contact.contact)
-        draws = _Draws.of(ordered, seed)
-        geometry = self._geometry(ordered, rsus, draws)
+        tracks = self._tracks(ordered, rsus)
+        noise = _noise(ordered, seed)
+        geometry = self.geometry(tracks, noise)
+        gains_db = self.rsu_antenna_gain_db + self.vehicle_antenna_gain_db
+        return LinkTable(
+            contacts=np.array([contact.contact for contact in ordered], dtype=np.int64),
+            offsets=geometry.offsets,
+            time_s=geometry.time_s,
+            mean_gain=self.mean_gain(geometry, noise, gains_db),
+            fading=self._fading(ordered, geometry.offsets, geometry.los, seed, progress),
+            los=geometry.los,
+        )
+
+    def geometry(self, tracks: Tracks, noise: Noise) -> LinkGeometry:
+        """What the models see of links between the ends of `tracks`."""
+        flat, slant = distances_m(
+            tracks.x1_m - tracks.x0_m, tracks.y1_m - tracks.y0_m, tracks.height0_m - self.vehicle_height_m
+        )
+        blocked = np.zeros(len(flat), dtype=np.bool_)
+        if self.buildings is not None:
+            blocked = self.buildings.blocked(tracks.x0_m, tracks.y0_m, tracks.x1_m, tracks.y1_m)
+        view = along_tracks(noise.los, tracks.moved_m, tracks.offsets, self.los_decorrelation_m)
+        return LinkGeometry(
+            offsets=tracks.offsets,
+            time_s=tracks.time_s,
+            distance_2d_m=flat,
+            distance_3d_m=slant,
+            moved_m=tracks.moved_m,
+            los=los_states(self.path_loss.environment, flat, view, blocked),
+            blocker=along_tracks(noise.blocker, tracks.moved_m, tracks.offsets, BLOCKER_DECORRELATION_M),
+            rsu_height_m=tracks.height0_m,
+            vehicle_height_m=self.vehicle_height_m,
+            carrier_hz=self.carrier_hz,
+        )
+
+    def mean_gain(self, geometry: LinkGeometry, noise: Noise, gains_db: float) -> FloatArray:
+        """Power ratio of each sample without fading, (n,); `gains_db` are those of both antennas.
+
+        Raises `ScenarioError` where the path-loss model gives a wrong shape or a number that is not finite.
+        """
         loss = np.asarray(self.path_loss.loss_db(geometry), dtype=np.float64)
         if loss.shape != geometry.time_s.shape or not np.isfinite(loss).all():
             raise ScenarioError(
                 f"{type(self.path_loss).__name__}: loss_db must give one finite number of dB a sample, shape "
                 f"{geometry.time_s.shape}; it gave shape {loss.shape} with {np.sum(~np.isfinite(loss))} not finite."
             )
-        loss = loss + self.shadowing.shadow_db(geometry, draws.shadowing)
-        gains = self.rsu_antenna_gain_db + self.vehicle_antenna_gain_db
-        return LinkTable(
-            contacts=np.array([contact.contact for contact in ordered], dtype=np.int64),
-            offsets=geometry.offsets,
-            time_s=geometry.time_s,
-            mean_gain=db_to_ratio(gains - loss),
-            fading=self._fading(ordered, geometry.offsets, geometry.los, seed, progress),
-            los=geometry.los,
-        )
+        return db_to_ratio(gains_db - (loss + self.shadowing.shadow_db(geometry, noise.shadowing)))
 
-    def _geometry(self, contacts: Sequence[Contact], rsus: Sequence[Rsu], draws: _Draws) -> LinkGeometry:
-        offsets = draws.offsets
+    def _tracks(self, contacts: Sequence[Contact], rsus: Sequence[Rsu]) -> Tracks:
+        offsets = np.concatenate([[0], np.cumsum([len(contact.time_s) for contact in contacts])]).astype(np.int64)
         x_m, y_m = _column(contacts, "x_m"), _column(contacts, "y_m")
         site = _sites(contacts, rsus)
         rsu_x, rsu_y, rsu_height = (
             np.array([getattr(rsu, name) for rsu in rsus], dtype=np.float64)[site]
             for name in ("x_m", "y_m", "height_m")
         )
-        flat, slant = distances_m(x_m - rsu_x, y_m - rsu_y, rsu_height - self.vehicle_height_m)
         step = moved_m(x_m, y_m, offsets)
-        blocked = np.zeros(len(x_m), dtype=np.bool_)
-        if self.buildings is not None:
-            blocked = self.buildings.blocked(rsu_x, rsu_y, x_m, y_m)
-        view = along_tracks(draws.los, step, offsets, self.los_decorrelation_m)
-        return LinkGeometry(
-            offsets=offsets,
-            time_s=_column(contacts, "time_s"),
-            distance_2d_m=flat,
-            distance_3d_m=slant,
-            moved_m=step,
-            los=los_states(self.path_loss.environment, flat, view, blocked),
-            blocker=along_tracks(draws.blocker, step, offsets, BLOCKER_DECORRELATION_M),
-            rsu_height_m=rsu_height,
-            vehicle_height_m=self.vehicle_height_m,
-            carrier_hz=self.carrier_hz,
-        )
+        return Tracks(offsets, _column(contacts, "time_s"), rsu_x, rsu_y, rsu_height, x_m, y_m, step)
 
     def _fading(
         self,
@@ -133,25 +156,14 @@ class Channel:
         return power
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Draws:
-    """White noise of all contacts end to end, (n,) each, drawn from each contact's own streams."""
+def _noise(contacts: Sequence[Contact], seed: int) -> Noise:
+    """White noise of all contacts end to end, drawn from each contact's own streams."""
 
-    offsets: IntArray  # (contacts + 1,)
-    los: FloatArray
-    blocker: FloatArray
-    shadowing: FloatArray
+    def normal(what: str) -> FloatArray:
+        parts = [_stream(seed, what, contact).standard_normal(len(contact.time_s)) for contact in contacts]
+        return np.concatenate([np.zeros(0), *parts])
 
-    @classmethod
-    def of(cls, contacts: Sequence[Contact], seed: int) -> _Draws:
-        lengths = [len(contact.time_s) for contact in contacts]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-        def normal(what: str) -> FloatArray:
-            parts = [_stream(seed, what, c).standard_normal(n) for c, n in zip(contacts, lengths, strict=True)]
-            return np.concatenate([np.zeros(0), *parts])
-
-        return cls(offsets, normal("los"), normal("blocker"), normal("shadowing"))
+    return Noise(normal("los"), normal("blocker"), normal("shadowing"))
 
 
 def _stream(seed: int, what: str, contact: Contact) -> np.random.Generator:

@@ -25,11 +25,38 @@ NEAR_FIELD_M = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """Both ends of links at every sample: an RSU or a vehicle, and a vehicle. All arrays are (n,), but for `offsets`.
+
+    `moved_m` is what was driven since the sample before, by both ends together; 0 at each link's first.
+    """
+
+    offsets: IntArray  # (links + 1,)
+    time_s: FloatArray
+    x0_m: FloatArray
+    y0_m: FloatArray
+    height0_m: FloatArray
+    x1_m: FloatArray
+    y1_m: FloatArray
+    moved_m: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """Independent standard normals of every sample, (n,) each, by what they decide."""
+
+    los: FloatArray
+    blocker: FloatArray
+    shadowing: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LinkGeometry:
     """The samples of every contact, n in all, as a path-loss or shadowing model sees them. All arrays are read-only.
 
     `distance_2d_m` is on the ground, `distance_3d_m` between the antennas and at least `NEAR_FIELD_M`; `moved_m` is
-    what the vehicle drove since the sample before (0 at each contact's first). `los` holds `LOS`, `NLOSV` or `NLOS`.
+    what the vehicle drove since the sample before (0 at each contact's first), or, of a link from vehicle to vehicle,
+    what both did; what is called the RSU is then the other vehicle. `los` holds `LOS`, `NLOSV` or `NLOS`.
     `blocker` is a standard normal, correlated along the track: how bad the vehicle is that stands in the way.
     """
 

@@ -42,6 +42,7 @@ from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies import StagedPolicy
 from iovsim.policies.budget import KeepBudgets
 from iovsim.radio.channel import Channel
+from iovsim.radio.sidelink import Sidelinks
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz
 
@@ -111,23 +112,19 @@ def _loss(head: Head) -> float:
     return float(np.exp(-np.linalg.norm(head[f"{HEAD}weight"])))
 
 
-class _Book:
-    """Contacts in a list, and those of each RSU, sorted by vehicle."""
+class _Book(tuple[Contact, ...]):
+    """Contacts, and those of each RSU, sorted by vehicle."""
 
-    def __init__(self, contacts: tuple[Contact, ...]) -> None:
-        self.contacts = contacts
+    def __init__(self, contacts: Sequence[Contact]) -> None:
         self.by_rsu: dict[str, list[Contact]] = {}
         for contact in sorted(contacts, key=lambda c: c.vehicle):
             self.by_rsu.setdefault(contact.rsu, []).append(contact)
 
-    def __len__(self) -> int:
-        return len(self.contacts)
-
-    def __iter__(self) -> Iterator[Contact]:
-        return iter(self.contacts)
-
     def active(self, rsu: str, time_s: float) -> Sequence[Contact]:
         return [c for c in self.by_rsu.get(rsu, ()) if c.start_s <= time_s < c.end_s]
+
+    def of_vehicle(self, vehicle: str) -> Sequence[Contact]:
+        return sorted((c for c in self if c.vehicle == vehicle), key=lambda c: c.start_s)
 
 
 def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: float = 120.0) -> World:
@@ -158,6 +155,7 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         rsus=sites,
         contacts=contacts,
         links=Channel().links(contacts, sites, seed),
+        sidelinks=Sidelinks(Channel(), seed),
         vehicles={
             v: Vehicle(
                 v,
@@ -183,6 +181,7 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
             max_bps_per_hz=7.4,
             rsu_pa_efficiency=0.3,
             rsu_rx_w=5.0,
+            sidelink_bandwidth_hz=20e6,
         ),
         round_period_s=20.0,
         round_deadline_s=18.0,

@@ -16,6 +16,7 @@ from iovsim.energy import (
     forward_flops,
     lora_flops,
     lora_parameters,
+    optimiser_bits,
     train_flops,
     train_j,
     train_s,
@@ -225,3 +226,10 @@ def test_tiers_rise_in_speed_power_and_memory() -> None:
         assert device.tier == name
         assert device.idle_w < device.active_w
     assert NANO.memory_bits == 8 * 8 * 2**30
+
+
+@pytest.mark.parametrize("tuning", Tuning)
+def test_the_optimisers_state_is_two_moments_of_each_trained_parameter_or_nothing(tuning: Tuning) -> None:
+    trained = trained_parameters(VIT, 8, tuning)
+    assert optimiser_bits(task(VIT, 16), 8, tuning) == 2 * 32 * trained
+    assert optimiser_bits(task(VIT, 16, optimiser="sgd"), 8, tuning) == 0

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iovsim.domain import PhaseEnd, PhaseKind, Radio
-from iovsim.energy import TIERS, Ledger, downlink_j, uplink_j, waiting_j
+from iovsim.energy import TIERS, Ledger, downlink_j, sidelink_j, uplink_j, waiting_j
 from iovsim.energy.ledger import Column
 
 NANO = TIERS["orin-nano"]
@@ -24,6 +24,7 @@ RADIO = Radio(
     max_bps_per_hz=7.4,
     rsu_pa_efficiency=0.25,
     rsu_rx_w=5.0,
+    sidelink_bandwidth_hz=20e6,
 )
 
 
@@ -96,3 +97,8 @@ def test_the_total_is_exactly_the_phases_in_any_order(
         assert ledger.totals_j(column) == shuffled.totals_j(column)
     lost = [joule for some, _, _, ok in booked if not ok for p in some for joule in (p.vehicle_j, p.rsu_j)]
     assert ledger.totals_j("cause").get("wasted", 0.0) == math.fsum(lost)
+
+
+def test_sidelink_by_hand() -> None:
+    # sender (5 + 1.5 + 0.15 / 0.3) W * 2 s, receiver (5 + 1.5) W * 2 s
+    assert sidelink_j(NANO, NANO, 0.15, 2.0) == pytest.approx((14.0, 13.0))

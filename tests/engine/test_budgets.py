@@ -254,6 +254,9 @@ class Jam(list[Any]):
     def active(self, rsu: str, time_s: float) -> list[Any]:
         return sorted(self, key=lambda c: c.vehicle)
 
+    def of_vehicle(self, vehicle: str) -> list[Any]:
+        return [c for c in self if c.vehicle == vehicle]
+
 
 class Links(list[Any]):
     """Their links."""

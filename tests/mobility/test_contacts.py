@@ -293,6 +293,20 @@ def test_active_is_the_list_of_open_contacts(make_trace: MakeTrace) -> None:
         table.active("nowhere", 1.0)
 
 
+def test_of_a_vehicle_are_its_contacts_in_the_order_of_time(make_trace: MakeTrace) -> None:
+    table = extract(make_trace(wander(5, 20, 60)), SITES)
+    several = 0
+    for vehicle in sorted({c.vehicle for c in table}):
+        expected = sorted((c.start_s, c.contact) for c in table if c.vehicle == vehicle)
+        assert [(c.start_s, c.contact) for c in table.of_vehicle(vehicle)] == expected
+        several += len(expected) > 1
+    assert several > 3
+    assert list(table.of_vehicle("nobody")) == []
+    assert list(table.of_vehicle("")) == []
+    none = extract(make_trace({"v": straight(0, 0, 1, 0, 5)}), [])
+    assert list(none.of_vehicle("v")) == []
+
+
 def test_frame(make_trace: MakeTrace) -> None:
     trace = make_trace({"v": straight(-305.0, 28.0, 30.0, 0.0, 21), "w": straight(60.0, 80.0, 0.0, 0.0, 21)})
     frame = extract(trace, [rsu("r", 0.0, 0.0)]).frame()

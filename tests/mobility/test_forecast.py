@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,46 @@ def test_all_forecasts_are_made_by_name_and_finite() -> None:
     assert sorted(FORECASTS) == ["heading", "oracle"]
     for kind in FORECASTS.values():
         assert math.isfinite(kind().residual_s(contact(1.0, 1.0), RSU, 20.5))
+
+
+def site(name: str, x_m: float, y_m: float = -5.0, range_m: float = 100.0) -> Rsu:
+    return Rsu(name, x_m, y_m, 6.0, range_m, ())
+
+
+def expect(found: tuple[str, float] | None, name: str, seconds: float) -> None:
+    assert found is not None
+    assert found[0] == name
+    assert found[1] == pytest.approx(seconds)
+
+
+def test_the_next_rsu_is_the_first_on_the_straight_line_beyond_ones_own() -> None:
+    east = contact(20.0, 0.0)  # leaves "r" at x = 110, 5 s after 20 s
+    near, far, behind = site("near", 400.0), site("far", 900.0), site("behind", -300.0)
+    expect(HeadingForecast().next_rsu(east, [RSU, far, near, behind], [], 20.0), "near", 290.0 / 20.0)
+    expect(HeadingForecast().next_rsu(east, [RSU, far], [], 20.5), "far", 790.0 / 20.0 - 0.5)
+    assert HeadingForecast(horizon_s=30.0).next_rsu(east, [RSU, far], [], 20.0) is None
+    assert HeadingForecast().next_rsu(east, [RSU, behind, site("aside", 300.0, 500.0)], [], 20.0) is None
+
+
+def test_where_ranges_overlap_it_is_there_when_it_leaves_its_own() -> None:
+    east = contact(20.0, 0.0)
+    expect(HeadingForecast().next_rsu(east, [RSU, site("near", 150.0)], [], 20.0), "near", 5.0)
+    assert HeadingForecast().next_rsu(east, [RSU, site("inner", 20.0, range_m=50.0)], [], 20.0) is None
+
+
+def test_who_stands_comes_to_no_other_rsu() -> None:
+    assert HeadingForecast().next_rsu(contact(0.0, 0.0), [RSU, site("near", 150.0)], [], 20.0) is None
+
+
+def test_once_it_has_left_the_way_to_the_next_rsu_is_what_counts() -> None:
+    """Its own range is no matter then, wherever the line would lead through it."""
+    gone = replace(contact(20.0, 0.0), end_s=20.5)
+    expect(HeadingForecast().next_rsu(gone, [RSU, site("near", 150.0)], [], 20.5), "near", 1.5)
+
+
+def test_the_oracle_looks_up_the_next_contact_with_one_of_them() -> None:
+    now = contact(3.0, 4.0)
+    later = [replace(now, rsu="other", start_s=30.0), replace(now, rsu="host", start_s=45.0)]
+    assert OracleForecast().next_rsu(now, [RSU, site("host", 0.0)], later, 21.0) == ("host", 24.0)
+    assert OracleForecast().next_rsu(now, [RSU], later, 21.0) is None
+    assert OracleForecast().next_rsu(now, [RSU], [replace(now, start_s=25.0)], 21.0) == ("r", 4.0), "its own again"

@@ -27,6 +27,9 @@ class Book:
         here = [c for c in self._contacts if c.rsu == rsu and c.start_s <= time_s < c.end_s]
         return sorted(here, key=lambda c: c.vehicle)
 
+    def of_vehicle(self, vehicle: str) -> Sequence[Contact]:
+        return sorted((c for c in self._contacts if c.vehicle == vehicle), key=lambda c: c.start_s)
+
 
 @pytest.fixture
 def book() -> Callable[[Sequence[Contact]], Book]:
