@@ -36,7 +36,11 @@ Head = Mapping[str, Float32Array]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainJob:
-    """Everything that local training depends on; equal jobs give equal updates, bit for bit."""
+    """Everything that local training depends on; equal jobs give equal updates, bit for bit.
+
+    A job that is stopped early does only its first `steps`. With `carrier_samples` another vehicle goes on from exactly
+    there, optimiser and dropout included, and does the rest of the planned steps on samples of its own.
+    """
 
     task: str
     vehicle: str
@@ -48,6 +52,13 @@ class TrainJob:
     recipe: Recipe
     dropout: float
     seed: int  # data order and dropout
+    steps: int | None = None  # of the planned ones; None: all
+    carrier_samples: IntArray | None = None  # likewise indices
+
+    @property
+    def planned_steps(self) -> int:
+        """One step a batch, in all epochs."""
+        return self.epochs * -(-len(self.samples) // self.recipe.batch_size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +69,7 @@ class Update:
     samples: int
     loss_before: float  # mean over the first local epoch's batches, each before its step
     loss_after: float  # the same over the last epoch
-    fraction: float  # of the planned epochs that were done
+    fraction: float  # of the planned steps that were done
 
 
 class LossReason(StrEnum):

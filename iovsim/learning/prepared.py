@@ -64,11 +64,16 @@ def class_weights(labels: IntArray, classes: int) -> Float32Array:
 def check_job(job: TrainJob, pool: int) -> None:
     """Raises `TrainingError` for a job that can never be trained on a pool of so many samples."""
     where = f"task {job.task!r}, vehicle {job.vehicle!r}"
-    if not len(job.samples) or job.samples.min() < 0 or job.samples.max() >= pool:
-        raise TrainingError(f"{where}: samples must index the training pool of {pool}, and there must be at least one.")
+    for samples in (job.samples, *(() if job.carrier_samples is None else (job.carrier_samples,))):
+        if not len(samples) or samples.min() < 0 or samples.max() >= pool:
+            raise TrainingError(
+                f"{where}: samples must index the training pool of {pool}, and there must be at least one."
+            )
     recipe = job.recipe
     if job.epochs < 1 or recipe.batch_size < 1 or not recipe.learning_rate > 0:
         raise TrainingError(
             f"{where}: epochs = {job.epochs}, batch_size = {recipe.batch_size}, "
             f"learning_rate = {recipe.learning_rate}; all must be positive."
         )
+    if job.steps is not None and not 1 <= job.steps <= job.planned_steps:
+        raise TrainingError(f"{where}: steps = {job.steps}; it must lie in 1 to the planned {job.planned_steps}.")

@@ -30,10 +30,10 @@ from iovsim.learning.backbones.backbone import Inputs
 from iovsim.learning.evaluate import features
 from iovsim.learning.evaluator import Evaluator
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
-from iovsim.learning.order import batches
+from iovsim.learning.order import epochs_of
 from iovsim.learning.prepared import LearningTask, Prepared, check_job, prepare
 from iovsim.learning.threads import use_one_thread
-from iovsim.rng import seed_of, stream
+from iovsim.rng import seed_of
 
 OPTIMISERS = ("adamw", "sgd")
 
@@ -75,7 +75,7 @@ class PeftTrainer:
     def train(self, job: TrainJob) -> Update | Failure:
         """Trains `job.adapter` on the job's samples: cross-entropy, the recipe's optimiser begun anew.
 
-        The order of the batches in epoch k is drawn from `stream(job.seed, "order", k)`, see `learning.order`.
+        The batches and their order: `learning.order.epochs_of`.
         Where loss or weights stop being finite, or memory does not suffice, a `Failure` of this job alone.
         """
         try:
@@ -87,15 +87,13 @@ class PeftTrainer:
 
     def _trained(self, job: TrainJob) -> Update | Failure:
         prepared = self.prepared(job.task)
-        lengths = prepared.pool.lengths[job.samples]
+        epochs = epochs_of(job, prepared.pool.lengths)
         losses: list[float] = []  # mean over the batches of each epoch
         with torch.random.fork_rng(devices=[]):
             model = self._filled(job.task, job.adapter, job.dropout)
             optimiser = optimiser_of([p for p in model.parameters() if p.requires_grad], job.recipe)
             torch.manual_seed(seed_of(job.seed, "dropout"))
-            for epoch in range(job.epochs):
-                rng = stream(job.seed, "order", epoch)
-                order = batches(job.samples, lengths, job.recipe.batch_size, rng)
+            for epoch, order in enumerate(epochs):
                 steps = [_step(model, prepared, batch, optimiser, job.recipe) for batch in order]
                 losses.append(math.fsum(steps) / len(steps))
                 if not math.isfinite(losses[-1]):
@@ -103,7 +101,7 @@ class PeftTrainer:
         adapter = lora.taken_from(model, job.adapter)
         if not is_finite(adapter):
             return diverged(job, "weights are no longer finite")
-        return Update(adapter, len(job.samples), loss_before=losses[0], loss_after=losses[-1], fraction=1.0)
+        return Update(adapter, len(job.samples), losses[0], losses[-1], sum(map(len, epochs)) / job.planned_steps)
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
         """On the task's held-out set; with heads, the mean over them, features worked out once."""

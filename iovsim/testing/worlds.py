@@ -104,7 +104,8 @@ def fake_update(job: TrainJob) -> Update:
         k: (v + 0.01 * rng.normal(size=v.shape)).astype(np.float32) for k, v in sorted(job.adapter.tensors.items())
     }
     before = _loss(head_of(job.adapter))
-    return Update(replace(job.adapter, tensors=moved), len(job.samples), before, 0.9 * before, 1.0)
+    fraction = 1.0 if job.steps is None or job.carrier_samples is not None else job.steps / job.planned_steps
+    return Update(replace(job.adapter, tensors=moved), len(job.samples), before, 0.9 * before, fraction)
 
 
 def _loss(head: Head) -> float:

@@ -12,7 +12,19 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
-from iovsim.domain import Adapter, Failure, LoraRule, LossReason, Metrics, Recipe, Scaling, TrainJob, Tuning, Update
+from iovsim.domain import (
+    Adapter,
+    Failure,
+    IntArray,
+    LoraRule,
+    LossReason,
+    Metrics,
+    Recipe,
+    Scaling,
+    TrainJob,
+    Tuning,
+    Update,
+)
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
 from iovsim.learning.adapter import HEAD, head_of, with_head
@@ -352,3 +364,57 @@ def test_an_unknown_optimiser_is_named(trainer: PeftTrainer) -> None:
     wrong = _job(trainer.initial("signs", 4, seed=1), recipe=replace(RECIPE, optimiser="adam"))
     with pytest.raises(TrainingError, match="optimiser 'adam' does not exist; did you mean 'adamw'"):
         _trained(trainer, wrong)
+
+
+def test_a_job_stopped_after_an_epoch_is_one_of_fewer_epochs(learning: LearningTask) -> None:
+    trainer = PeftTrainer({"signs": with_dropout(learning)})
+    job = _job(trainer.initial("signs", 4, seed=1), epochs=3, dropout=0.1)
+    early, short = _trained(trainer, replace(job, steps=3)), _trained(trainer, replace(job, epochs=1))
+    assert _equal(early, short)
+    assert (early.fraction, short.fraction) == (1 / 3, 1.0)
+    within = _trained(trainer, replace(job, steps=5))
+    assert within.fraction == 5 / 9
+    assert not _equal(within, _trained(trainer, replace(job, steps=6)))
+    assert _equal(_trained(trainer, replace(job, steps=9)), _trained(trainer, job)), "all steps are the whole job"
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_a_carrier_goes_on_from_exactly_where_the_vehicle_stopped(
+    learning: LearningTask, optimiser: str, dropout: float
+) -> None:
+    """Handed over to a vehicle with the very samples that are left, in their order, a job ends as if it had stayed.
+
+    From the adapter alone that would be so for plain SGD, but not for AdamW, whose moments are part of the state.
+    """
+    trainer = PeftTrainer({"signs": with_dropout(learning)})
+    recipe = replace(RECIPE, optimiser=optimiser, batch_size=20)  # one batch an epoch
+    job = _job(trainer.initial("signs", 4, seed=1), epochs=2, recipe=recipe, dropout=dropout)
+
+    def drawn_as_second(what: str) -> IntArray:
+        """The samples in such an order that the permutation of that name puts them as in the job's second epoch."""
+        found = np.empty_like(job.samples)
+        found[stream(job.seed, what, 0).permutation(20)] = job.samples[stream(job.seed, "order", 1).permutation(20)]
+        return found
+
+    stayed = _trained(trainer, job)
+    handed = _trained(trainer, replace(job, steps=1, carrier_samples=drawn_as_second("carrier order")))
+    assert _equal(handed, stayed)
+    assert handed.fraction == 1.0
+    half = _trained(trainer, replace(job, steps=1))
+    anew = _trained(trainer, replace(job, adapter=half.adapter, samples=drawn_as_second("order"), epochs=1))
+    same = all(np.array_equal(anew.adapter.tensors[k], stayed.adapter.tensors[k]) for k in stayed.adapter.tensors)
+    assert same == (optimiser == "sgd" and dropout == 0.0)
+
+
+def with_dropout(learning: LearningTask) -> LearningTask:
+    return replace(learning, task=replace(learning.task, lora=LoraRule(16.0, dropout=0.1)))
+
+
+def test_steps_and_a_carriers_samples_must_make_sense(learning: LearningTask) -> None:
+    trainer = PeftTrainer({"signs": learning})
+    job = _job(trainer.initial("signs", 4, seed=1))
+    with pytest.raises(TrainingError, match=r"vehicle 'v0': steps = 7; it must lie in 1 to the planned 6\."):
+        trainer.submit(replace(job, steps=7))
+    with pytest.raises(TrainingError, match=r"samples must index the training pool"):
+        trainer.submit(replace(job, steps=2, carrier_samples=np.array([10**6])))

@@ -158,7 +158,7 @@ def _outcome(work: Work, chunk: Chunk, row: int) -> Update | Failure | None:
     adapter = work.adapter(chunk.flat.values[row].cpu().numpy())
     if adapter is None:
         return diverged(job, "its weights are no longer finite")
-    return Update(adapter, len(job.samples), loss_before=epochs[0], loss_after=epochs[-1], fraction=1.0)
+    return Update(adapter, len(job.samples), epochs[0], epochs[-1], len(work.batches) / job.planned_steps)
 
 
 def _some_steps(kind: Kind, chunk: Chunk | None, new: Sequence[Work]) -> Chunk | None:

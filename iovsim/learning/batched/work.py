@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from iovsim.domain import Adapter, IntArray, Recipe, TrainJob
 from iovsim.learning.batched.flat import Layout, from_row, layout_of
-from iovsim.learning.order import batches
-from iovsim.rng import seed_of, stream
+from iovsim.learning.order import epochs_of
+from iovsim.rng import seed_of
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +38,8 @@ class Work:
 
     @property
     def batch_size(self) -> int:
-        """The samples of a full batch."""
-        return min(self.job.recipe.batch_size, len(self.job.samples))
+        """The samples of the largest batch."""
+        return max(len(batch) for batch in self.batches)
 
     def begin_anew(self) -> None:
         """As if no step had been done."""
@@ -71,11 +71,7 @@ class Work:
 
 def work_of(job: TrainJob, lengths: IntArray, rank: int) -> Work:
     """A job not yet begun, factors padded to `rank`; batches and dropout are drawn as `PeftTrainer` draws them."""
-    own = lengths[job.samples]
-    epochs = [
-        batches(job.samples, own, job.recipe.batch_size, stream(job.seed, "order", epoch))
-        for epoch in range(job.epochs)
-    ]
+    epochs = epochs_of(job, lengths)
     return Work(
         job=job,
         layout=layout_of(job.adapter.tensors, rank),

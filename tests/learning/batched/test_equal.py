@@ -113,6 +113,35 @@ def test_the_way_of_a_gpu_equals_peft(
     assert ours.validate("signs", update.adapter).loss == pytest.approx(theirs.validate("signs", update.adapter).loss)
 
 
+@settings(max_examples=6, deadline=None)
+@given(
+    parts=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 20)), min_size=1, max_size=4),
+    optimiser=st.sampled_from(("adamw", "sgd")),
+    dropout=st.sampled_from((0.0, 0.2)),
+    top_blocks=st.sampled_from((None, 1)),
+)
+def test_jobs_stopped_early_or_handed_over_equal_those_of_peft(
+    double: LearningTask, parts: list[tuple[float, int]], optimiser: str, dropout: float, top_blocks: int | None
+) -> None:
+    """Each beside a whole one; carriers hold fewer or more samples than who hands over, even less than a batch."""
+    learning = with_rule(double, LoraRule(8.0, dropout=dropout, top_blocks=top_blocks), Recipe(1e-3, 8, optimiser))
+    theirs, ours = PeftTrainer({"signs": learning}), BatchedTrainer({"signs": learning}, precision=Precision.FP64)
+    jobs = []
+    for k, (part, carried) in enumerate(parts):
+        job = make_job(theirs, k, rank=4, samples=5 + 6 * k, epochs=2)
+        steps = max(1, round(part * job.planned_steps))
+        samples = make_job(theirs, 50 + k, rank=4, samples=carried).samples if carried else None
+        jobs += [job, replace(job, steps=steps, carrier_samples=samples)]
+    for job, update in zip(jobs, ours.train(jobs), strict=True):
+        reference = theirs.train(job)
+        assert isinstance(update, Update)
+        assert isinstance(reference, Update)
+        assert distance(update, reference, job) < 1e-10
+        assert update.fraction == reference.fraction
+        assert update.loss_before == pytest.approx(reference.loss_before, rel=1e-9)
+        assert update.loss_after == pytest.approx(reference.loss_after, rel=1e-9)
+
+
 def test_full_training_is_that_of_the_reference(learning: LearningTask) -> None:
     theirs, ours = PeftTrainer({"signs": learning}), BatchedTrainer({"signs": learning})
     job = make_job(theirs, 1, rank=0, samples=9, tuning=Tuning.FULL)

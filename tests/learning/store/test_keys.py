@@ -26,6 +26,8 @@ CHANGES: dict[str, Callable[[TrainJob], TrainJob]] = {
     "recipe": lambda job: replace(job, recipe=replace(job.recipe, learning_rate=0.5)),
     "dropout": lambda job: replace(job, dropout=0.5),
     "seed": lambda job: replace(job, seed=job.seed + 1),
+    "steps": lambda job: replace(job, steps=1),
+    "carrier_samples": lambda job: replace(job, carrier_samples=job.samples),
 }
 RENAMED: dict[str, Callable[[TrainJob], TrainJob]] = {
     "task": lambda job: replace(job, task="the same by another name"),
