@@ -50,6 +50,8 @@ def over_time(run: Run) -> Figure:
     base = np.zeros_like(time_s)
     for cause, look in CAUSE_LOOKS.items():
         mine = ledger[ledger["cause"] == cause]
+        if mine.empty:
+            continue
         spent_j = np.concatenate([[0.0], np.cumsum(mine["energy_j"].to_numpy(dtype=np.float64))])
         upto = np.searchsorted(mine["time_s"].to_numpy(dtype=np.float64), time_s, side="right")
         top = base + spent_j[upto] * factor
@@ -125,8 +127,8 @@ def _stack(axes: Axes, names: Sequence[str], sums: pd.DataFrame) -> float:
     """Horizontal bars by row, first row on top, stacked by cause; returns the factor from joules to the axis."""
     factor, unit = energy_scale(float(sums.sum(axis=1).max()))
     base = np.zeros(len(sums))
-    for cause, look in CAUSE_LOOKS.items():
-        part: FloatArray = sums[cause].to_numpy(dtype=np.float64) * factor if cause in sums else np.zeros(len(sums))
+    for cause, look in ((cause, look) for cause, look in CAUSE_LOOKS.items() if cause in sums):
+        part: FloatArray = sums[cause].to_numpy(dtype=np.float64) * factor
         axes.barh(
             range(len(sums)),
             part,

@@ -88,6 +88,9 @@ CAUSE_LOOKS: Mapping[str, Look] = {
     "downlink": Look(SKY, "--", "s", "...."),
     "uplink": Look(GREEN, "-.", "^", "////"),
     "waiting": Look(YELLOW, ":", "D", "----"),
+    "sidelink": Look(PURPLE, (0, (8, 2)), "v", "\\\\\\\\"),
+    "receiving": Look(ORANGE, (0, (5, 1, 1, 1, 1, 1)), "P", "++++"),
+    "carrying": Look(BLACK, (0, (1, 3)), "<", "||||"),
     "wasted": Look(VERMILLION, (0, (5, 1, 1, 1)), "X", "xxxx"),
 }
 

@@ -10,6 +10,7 @@
 | `policies` | what a policy and a stage must do |
 | `training` | adapters, training jobs, updates, failures, metrics; aggregators |
 | `trainers` | how a run trains |
+| `fallbacks` | what may be done with a job whose vehicle is about to leave, and who decides |
 | `outcomes` | phases, jobs that are over, rounds that are over |
 | `budgets` | what rules of budgets and prices see of what was spent, and must do |
 | `world` | all that no policy can change |
@@ -34,6 +35,7 @@ from iovsim.domain.contacts import (
     Rsu,
     SidelinkBook,
 )
+from iovsim.domain.fallbacks import Fallback, FallbackView, Taken, Way, WayKind
 from iovsim.domain.outcomes import ARRIVED, JobEnd, JobStatus, PhaseEnd, PhaseKind, RoundOutcome
 from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, RoundView, TaskView
 from iovsim.domain.policies import Policy, Stage
@@ -60,6 +62,8 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Failure",
+    "Fallback",
+    "FallbackView",
     "Float32Array",
     "FloatArray",
     "Forecast",
@@ -87,6 +91,7 @@ __all__ = [
     "Shard",
     "SidelinkBook",
     "Stage",
+    "Taken",
     "Task",
     "TaskUse",
     "TaskView",
@@ -97,5 +102,7 @@ __all__ = [
     "Tuning",
     "Update",
     "Vehicle",
+    "Way",
+    "WayKind",
     "World",
 ]

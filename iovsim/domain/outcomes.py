@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from iovsim.domain.fallbacks import Taken
 from iovsim.domain.plans import Assignment, RoundPlan, RoundView
 from iovsim.domain.training import LossReason, Update
 
@@ -18,11 +19,17 @@ class PhaseKind(StrEnum):
     COMPUTE = "compute"
     UPLINK = "uplink"
     WAITING = "waiting"
+    SIDELINK = "sidelink"  # from vehicle to vehicle: sending
+    RECEIVING = "receiving"  # the same at the other end
+    CARRYING = "carrying"  # a finished update is taken along until an RSU takes it
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnd:
-    """One finished or broken-off phase. `bits` were really carried; joules were really spent."""
+    """One finished or broken-off phase. `bits` were really carried; joules were really spent.
+
+    `vehicle` and `rsu` say who spent them, where it is not the vehicle or the RSU that the job was given to or by.
+    """
 
     kind: PhaseKind
     start_s: float
@@ -31,17 +38,20 @@ class PhaseEnd:
     bits: float
     vehicle_j: float
     rsu_j: float
+    vehicle: str = ""
+    rsu: str = ""
 
 
 class JobStatus(StrEnum):
     """How a job ended."""
 
     DELIVERED = "delivered"
-    DELIVERED_EARLY = "delivered_early"
-    MIGRATED = "migrated"
+    DELIVERED_EARLY = "delivered_early"  # stopped training to upload in time
+    MIGRATED = "migrated"  # arrived at another RSU, or by another vehicle
     LOST_DOWNLINK = "lost_downlink"
     LOST_COMPUTE = "lost_compute"
     LOST_UPLINK = "lost_uplink"
+    LOST_MIGRATION = "lost_migration"  # on the way to another RSU, or to another vehicle
     ABANDONED = "abandoned"
     FAILED = "failed"  # delivered, but its training gave nothing usable
     IN_FLIGHT = "in_flight"
@@ -64,6 +74,8 @@ class JobEnd:
     phases: tuple[PhaseEnd, ...]
     update: Update | None
     message: str = ""  # why its training failed
+    fallback: Taken | None = None
+    arrived_at: str = ""  # the RSU that got its update; empty if none did
 
     @property
     def energy_j(self) -> float:

@@ -46,11 +46,25 @@ class Ledger:
         self._entries: list[Entry] = []
 
     def book(self, phases: Iterable[PhaseEnd], *, rsu: str, vehicle: str, task: str, aggregated: bool) -> None:
-        """Books all phases of one job, both ends; `aggregated` tells whether anything of the job reached a model."""
+        """Books all phases of one job, both ends; `aggregated` tells whether anything of the job reached a model.
+
+        `rsu` and `vehicle` are those of the job; a phase may name others, and then it is they who spent.
+        """
         for phase in phases:
             cause = phase.kind.value if aggregated else WASTED
             for owner, energy_j in ((Owner.VEHICLE, phase.vehicle_j), (Owner.RSU, phase.rsu_j)):
-                self._entries.append(Entry(phase.end_s, owner, rsu, vehicle, task, phase.kind, cause, energy_j))
+                self._entries.append(
+                    Entry(
+                        phase.end_s,
+                        owner,
+                        phase.rsu or rsu,
+                        phase.vehicle or vehicle,
+                        task,
+                        phase.kind,
+                        cause,
+                        energy_j,
+                    )
+                )
 
     def rows(self) -> tuple[Entry, ...]:
         return tuple(self._entries)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from iovsim.domain import Policy, RoundPlan, RoundView
+from iovsim.domain import Fallback, FallbackView, Policy, RoundPlan, RoundView, Way
 from iovsim.errors import IovsimError, PolicyError
 
 
@@ -18,6 +18,16 @@ def ask(policy: Policy, view: RoundView) -> RoundPlan:
     if not isinstance(plan, RoundPlan):
         raise PolicyError(f"{where}: plan() returned {type(plan).__name__}; it must return a RoundPlan.")
     return plan
+
+
+def ask_fallback(fallback: Fallback, view: FallbackView) -> Way:
+    """The way that the fallback takes. Raises `PolicyError` where `choose` fails or returns something else."""
+    where = f"RSU {view.rsu!r}, round {view.round}, vehicle {view.vehicle!r}, fallback {type(fallback).__name__}"
+    with own_faults(f"{where}: choose()"):
+        way = fallback.choose(view)
+    if way not in view.ways:
+        raise PolicyError(f"{where}: choose() returned {way!r}; it must return one of view.ways.")
+    return way
 
 
 @contextmanager

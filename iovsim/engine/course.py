@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iovsim.domain import Assignment, PhaseEnd, PhaseKind
-from iovsim.energy.compute import train_flops, train_j, train_s
+from iovsim.energy.compute import train_j
 from iovsim.energy.radio_energy import downlink_j, uplink_j, waiting_j
-from iovsim.engine.terms import Terms, down_bits, downlink_bps, up_bits, uplink_bps
+from iovsim.engine.terms import Terms, compute_s, down_bits, downlink_bps, up_bits, uplink_bps
 from iovsim.radio.transfer import transfer
 
 Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
@@ -26,9 +26,12 @@ def downlink(terms: Terms, assignment: Assignment, start_s: float, limit_s: floa
 
 
 def compute(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
-    """Local training: FLOPs of the charged architecture over the device's effective speed."""
-    samples = assignment.local_epochs * len(terms.samples)
-    needed_s = train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples, terms.tuning))
+    """Local training."""
+    return work(terms, compute_s(terms, assignment), start_s, limit_s)
+
+
+def work(terms: Terms, needed_s: float, start_s: float, limit_s: float) -> PhaseEnd:
+    """The vehicle trains for `needed_s`."""
     end_s = min(start_s + needed_s, limit_s)
     completed = start_s + needed_s <= limit_s
     spent_j = train_j(terms.device, end_s - start_s)
@@ -49,6 +52,13 @@ def uplink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float)
 def waiting(terms: Terms, start_s: float, end_s: float) -> PhaseEnd:
     """After its upload a client idles until the round closes."""
     return PhaseEnd(PhaseKind.WAITING, start_s, end_s, True, 0.0, waiting_j(terms.device, end_s - start_s), 0.0)
+
+
+def carrying(terms: Terms, until_s: float, start_s: float, limit_s: float) -> PhaseEnd:
+    """The vehicle idles with a finished update until it comes to an RSU that takes it."""
+    end_s = max(min(until_s, limit_s), start_s)
+    spent_j = waiting_j(terms.device, end_s - start_s)
+    return PhaseEnd(PhaseKind.CARRYING, start_s, end_s, until_s <= limit_s, 0.0, spent_j, 0.0)
 
 
 FEDERATED_COURSE: tuple[tuple[PhaseKind, Phase], ...] = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from iovsim.domain import ARRIVED, Failure, JobEnd, JobStatus, RoundOutcome, Rsu, Update
+from iovsim.domain import ARRIVED, Failure, JobEnd, JobStatus, PhaseEnd, RoundOutcome, Rsu, Update, WayKind
 from iovsim.engine.budgets import settle
 from iovsim.engine.course import waiting
 from iovsim.engine.job import Served
@@ -23,38 +23,87 @@ def finish(setting: Setting, state: State, rounds: Sequence[ServedRound]) -> Non
     them together. Nobody will ever see a lost update, so it is not computed.
     """
     handles = [[_submitted(setting, job) for job in over.served] for over in rounds]
-    for over, of_round in zip(rounds, handles, strict=True):
-        _finish_round(setting, state, over, of_round)
+    closing = _Closing({over.rsu.rsu: over.close_s for over in rounds}, _takeovers(rounds))
+    ends = [
+        tuple(_finished(setting, job, handle, closing) for job, handle in zip(over.served, of_round, strict=True))
+        for over, of_round in zip(rounds, handles, strict=True)
+    ]
+    arrived = [job for jobs in ends for job in jobs if job.update is not None]
+    for over, jobs in zip(rounds, ends, strict=True):
+        here = [job for job in arrived if job.arrived_at == over.rsu.rsu]
+        _aggregate(setting, state, over.rsu, here)
+        _close(setting, state, over, jobs, here)
+    _remember(state, arrived)
 
 
 def _submitted(setting: Setting, served: Served) -> int | None:
     return setting.trainer.submit(served.training) if served.end.status in ARRIVED else None
 
 
-def _finish_round(setting: Setting, state: State, over: ServedRound, handles: Sequence[int | None]) -> None:
-    close_s = over.close_s
-    jobs = tuple(_finished(setting, job, handle, close_s) for job, handle in zip(over.served, handles, strict=True))
-    _aggregate(setting, state, over.rsu, jobs)
-    view = over.view
-    outcome = RoundOutcome(view.rsu, view.round, view.start_s, close_s, view, over.plan, jobs, _energy_by_task(jobs))
-    settle(setting, state, outcome)
-    setting.method.policy.feedback(outcome)
-    residual_s = {s.training.vehicle: s.terms.contact.end_s - s.end.start_s for s in over.served}
-    record_round(setting, state, outcome, over.estimated_j, residual_s)
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """Until when clients that have delivered wait."""
+
+    close_s: Mapping[str, float]  # of each RSU's round
+    takeovers_s: Mapping[str, Sequence[float]]  # by carrier, when it took over each of its jobs
+
+    def until_s(self, served: Served) -> float:
+        """The round closes where its update arrived, the vehicle that brought it leaves, or takes a job over."""
+        contact = served.last.contact
+        busy = [at_s for at_s in self.takeovers_s.get(contact.vehicle, ()) if at_s >= served.end.end_s]
+        return min([self.close_s[contact.rsu], contact.end_s, *busy])
 
 
-def _finished(setting: Setting, served: Served, handle: int | None, close_s: float) -> JobEnd:
+def _takeovers(rounds: Sequence[ServedRound]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for over in rounds:
+        for served in over.served:
+            taken = served.end.fallback
+            if taken is not None and taken.kind is WayKind.CARRIER:
+                found.setdefault(taken.to, []).append(taken.time_s)
+    return found
+
+
+def _finished(setting: Setting, served: Served, handle: int | None, closing: _Closing) -> JobEnd:
     """A delivered job gets what its training gave, and the time for which its client idles until the round closes."""
     job = served.end
     if handle is None:
         return job
-    until_s = min(close_s, served.terms.contact.end_s)
-    idle = (waiting(served.terms, job.end_s, until_s),) if until_s > job.end_s else ()
+    until_s = closing.until_s(served)
+    idle = (_idling(served, until_s),) if until_s > job.end_s else ()
     phases = job.phases + idle
     found = setting.trainer.result(handle)
     if isinstance(found, Failure):
-        return replace(job, phases=phases, status=JobStatus.FAILED, reason=found.reason, message=found.message)
+        failed = replace(job, phases=phases, status=JobStatus.FAILED, arrived_at="")
+        return replace(failed, reason=found.reason, message=found.message)
     return replace(job, phases=phases, update=found)
+
+
+def _idling(served: Served, until_s: float) -> PhaseEnd:
+    """Of the vehicle that uploaded."""
+    upload = served.end.phases[-1]
+    return replace(waiting(served.last, upload.end_s, until_s), vehicle=upload.vehicle, rsu=upload.rsu)
+
+
+def _remember(state: State, arrived: Sequence[JobEnd]) -> None:
+    """The lowest loss that this period's updates brought, by task."""
+    losses: dict[str, list[float]] = {}
+    for job in arrived:
+        if job.update is not None:
+            losses.setdefault(job.assignment.task, []).append(job.update.loss_after)
+    state.best_loss |= {task: min(of_task) for task, of_task in losses.items()}
+
+
+def _close(
+    setting: Setting, state: State, over: ServedRound, jobs: tuple[JobEnd, ...], arrived: Sequence[JobEnd]
+) -> None:
+    """Tells the policy what became of the jobs that the RSU gave, wherever they ended, and records it."""
+    view = over.view
+    spent_j = _energy_by_task(jobs)
+    outcome = RoundOutcome(view.rsu, view.round, view.start_s, over.close_s, view, over.plan, jobs, spent_j)
+    settle(setting, state, outcome)
+    setting.method.policy.feedback(outcome)
+    record_round(setting, state, outcome, over, arrived)
 
 
 def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd]) -> None:

@@ -20,26 +20,24 @@ from iovsim.domain import (
     RoundOutcome,
     Task,
     TaskUse,
+    WayKind,
 )
 from iovsim.energy.ledger import Entry
+from iovsim.engine.round import ServedRound
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregate import stable_rank
 
 
 def record_round(
-    setting: Setting,
-    state: State,
-    outcome: RoundOutcome,
-    estimated_j: Mapping[str, float],
-    residual_s: Mapping[str, float],
+    setting: Setting, state: State, outcome: RoundOutcome, over: ServedRound, arrived: Sequence[JobEnd]
 ) -> None:
-    """The round's row for each task, and its jobs, phases and ledger entries.
+    """The round's row for each task, and the jobs that its RSU gave, their phases and ledger entries.
 
-    `estimated_j` is by task; `residual_s`, by vehicle, is what was really left of the contact when the job began.
+    `over` is the round that `outcome` tells of; `arrived` are the jobs, of whichever RSU, that are in its aggregate.
     """
     for task in outcome.view.tasks:
         jobs = [j for j in outcome.jobs if j.assignment.task == task.task]
-        arrived = [j.update for j in jobs if j.update is not None]
+        delivered = [j.update for j in jobs if j.update is not None]
         spent_j = outcome.energy_j.get(task.task, 0.0)
         setting.recorder.add(
             "rounds",
@@ -50,21 +48,23 @@ def record_round(
             end_s=outcome.end_s,
             clients=sum(task.task in c.tasks for c in outcome.view.clients),
             planned=len(jobs),
-            delivered=len(arrived),
+            delivered=len(delivered),
+            from_others=sum(j.assignment.task == task.task and j not in outcome.jobs for j in arrived),
             lost=sum(j.status not in (*ARRIVED, JobStatus.FAILED, JobStatus.IN_FLIGHT) for j in jobs),
             failed=sum(j.status is JobStatus.FAILED for j in jobs),
             energy_budget_j=task.energy_budget_j,
-            estimated_j=estimated_j[task.task],
+            estimated_j=over.estimated_j[task.task],
             energy_j=spent_j,
             overrun_j=max(spent_j - task.energy_budget_j, 0.0),
             utilisation=min(spent_j / task.energy_budget_j, 1.0) if task.energy_budget_j > 0 else None,
             price=task.price,
-            loss_before=_mean([u.loss_before for u in arrived]),
-            loss_after=_mean([u.loss_after for u in arrived]),
-            samples=sum(u.samples for u in arrived),
+            loss_before=_mean([u.loss_before for u in delivered]),
+            loss_after=_mean([u.loss_after for u in delivered]),
+            samples=sum(u.samples for u in delivered),
             mean_rank=_mean([j.assignment.rank for j in jobs]),
         )
     clients = {c.vehicle: c for c in outcome.view.clients}
+    residual_s = {s.job.assignment.vehicle: s.job.terms.contact.end_s - s.job.start_s for s in over.served}
     for job in outcome.jobs:
         vehicle = job.assignment.vehicle
         _record_job(setting, state, outcome, job, clients[vehicle], residual_s[vehicle])
@@ -96,11 +96,16 @@ def _record_job(
         status=str(job.status),
         reason=str(job.reason),
         message=job.message,
+        fallback=str(job.fallback.kind) if job.fallback else "",
+        fallback_s=job.fallback.time_s if job.fallback else None,
+        carrier=job.fallback.to if job.fallback and job.fallback.kind is WayKind.CARRIER else "",
+        arrived_at=job.arrived_at,
         distance_m=client.distance_m,
         forecast_residual_s=client.residual_contact_s,
         true_residual_s=residual_s,
         downlink_bits=_bits(job.phases, PhaseKind.DOWNLINK),
         uplink_bits=_bits(job.phases, PhaseKind.UPLINK),
+        sidelink_bits=_bits(job.phases, PhaseKind.SIDELINK),
         energy_j=job.energy_j,
         loss_before=job.update.loss_before if job.update else None,
         loss_after=job.update.loss_after if job.update else None,
@@ -113,6 +118,8 @@ def _record_job(
             "phases",
             job=number,
             phase=str(phase.kind),
+            vehicle=phase.vehicle or given.vehicle,
+            rsu=phase.rsu or outcome.rsu,
             start_s=phase.start_s,
             end_s=phase.end_s,
             completed=phase.completed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import simpy
 
@@ -11,10 +12,12 @@ from iovsim.domain import Adapter, Assignment, RoundPlan, RoundView, Rsu, TrainJ
 from iovsim.engine.admit import admit
 from iovsim.engine.ask import ask
 from iovsim.engine.course import FEDERATED_COURSE
-from iovsim.engine.job import Served, serve
+from iovsim.engine.fallback import watch
+from iovsim.engine.job import Job, Served, Watch, serve
 from iovsim.engine.observe import observe
 from iovsim.engine.state import Setting, State
 from iovsim.engine.terms import Terms
+from iovsim.engine.ways import Guard
 from iovsim.learning.adapter import with_head
 from iovsim.rng import seed_of
 
@@ -31,18 +34,18 @@ class ServedRound:
 
     @property
     def close_s(self) -> float:
-        """When its last job ended."""
-        return max((s.end.end_s for s in self.served), default=self.view.start_s)
+        """When the last of its jobs ended, or went on to another RSU; it does not wait for those of others."""
+        return max((s.released_s for s in self.served), default=self.view.start_s)
 
 
 def run_round(
     env: simpy.Environment, setting: Setting, state: State, rsu: Rsu, number: int, start_s: float
-) -> Generator[simpy.Event, Served, ServedRound]:
+) -> Generator[simpy.Event, simpy.events.ConditionValue, ServedRound]:
     """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
     view, terms = observe(setting.world, setting.method, state, rsu, number, start_s)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
-    served = yield from _serve_all(env, setting, state, view, plan, terms)
+    served = yield from _serve_all(env, setting, state, rsu, view, plan, terms)
     return ServedRound(rsu, view, plan, estimated_j, tuple(served))
 
 
@@ -50,12 +53,14 @@ def _serve_all(
     env: simpy.Environment,
     setting: Setting,
     state: State,
+    rsu: Rsu,
     view: RoundView,
     plan: RoundPlan,
     terms: Mapping[tuple[str, str], Terms],
-) -> Generator[simpy.Event, Served, list[Served]]:
+) -> Generator[simpy.Event, simpy.events.ConditionValue, list[Served]]:
     """Starts every job, in order of vehicle, and waits for all."""
     starts = _starting_points(setting, state, view, plan)
+    watching = _watch(setting, state, rsu, view)
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
@@ -65,13 +70,28 @@ def _serve_all(
             start = with_head(start, state.head(vehicle, assignment.task))
         training = _train_job(setting.world, view, assignment, own, start)
         state.busy.add(vehicle)
-        job = serve(env, own, assignment, FEDERATED_COURSE, training, view.start_s, setting.world.end_s)
-        processes.append(env.process(job))
-    served: list[Served] = []
-    for process in processes:
-        served.append((yield process))
-        state.busy.discard(served[-1].end.assignment.vehicle)
+        job = Job(own, assignment, training, view.start_s, setting.world.end_s)
+        processes.append(env.process(_busy_meanwhile(state, serve(env, job, FEDERATED_COURSE, watching))))
+    over = yield env.all_of(processes)
+    return list(over.values())
+
+
+def _busy_meanwhile(
+    state: State, serving: Generator[simpy.Event, None, Served]
+) -> Generator[simpy.Event, None, Served]:
+    """At its end, frees the vehicle and its carrier; one that goes on to the next RSU stays busy."""
+    served = yield from serving
+    if served.went_on is None:
+        state.busy -= {served.job.assignment.vehicle, served.last.contact.vehicle}
     return served
+
+
+def _watch(setting: Setting, state: State, rsu: Rsu, view: RoundView) -> Watch | None:
+    """Over the round's jobs in training; nobody watches where the method has no fallback."""
+    fallback = setting.method.fallback
+    if fallback is None:
+        return None
+    return partial(watch, Guard(setting.world, setting.method, state, rsu, view.round), fallback)
 
 
 def _starting_points(

@@ -10,6 +10,7 @@ import simpy
 from iovsim.domain import Metrics, Trainer, Tuning, World
 from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.finish import finish
+from iovsim.engine.migrate import migrate
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import run_round
 from iovsim.engine.state import Setting, Spent, State
@@ -73,7 +74,8 @@ def _city(
         over = yield env.all_of(
             [env.process(run_round(env, setting, state, rsu, number, start_s)) for rsu in world.rsus]
         )
-        finish(setting, state, list(over.values()))
+        finish(setting, state, migrate(world, list(over.values())))
+        state.busy.clear()
 
 
 def rounds(world: World) -> int:

@@ -9,6 +9,7 @@ from iovsim.domain import (
     Adapter,
     Aggregator,
     BudgetPolicy,
+    Fallback,
     Forecast,
     Head,
     Metrics,
@@ -26,7 +27,8 @@ from iovsim.results.recorder import Recorder
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What is compared: who is asked to do what, how updates are joined, how budgets and prices move, the forecast."""
+    """What is compared: who is asked to do what, how updates are joined, how budgets and prices move, what is foreseen,
+    and what becomes of jobs whose vehicles leave."""
 
     policy: Policy
     aggregator: Aggregator
@@ -34,6 +36,7 @@ class Method:
     forecast: Forecast
     tuning: Tuning = Tuning.LORA
     price: PriceRule = field(default_factory=NoPrice)
+    fallback: Fallback | None = None
 
 
 KeepAdapter = Callable[[str, str, Adapter, Mapping[str, Head]], None]
@@ -83,6 +86,7 @@ class State:
     price: dict[tuple[str, str], float]
     contributions: dict[tuple[str, str], Contribution] = field(default_factory=dict)
     last_loss: dict[tuple[str, str], float] = field(default_factory=dict)
+    best_loss: dict[str, float] = field(default_factory=dict)  # by task: of the latest period that brought updates
     heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles
     busy: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iovsim.domain import Assignment, Contact, Device, FloatArray, IntArray, Link, Radio, Task, Tuning, World
-from iovsim.energy.compute import update_bits
+from iovsim.energy.compute import train_flops, train_s, update_bits
 from iovsim.radio.rate import rate_bps
 
 
@@ -48,6 +48,12 @@ def up_bits(terms: Terms, rank: int) -> float:
 def down_bits(terms: Terms, rank: int) -> float:
     """Bits of one download: as much as an update, and the price of energy where the method has one."""
     return up_bits(terms, rank) + terms.price_bits
+
+
+def compute_s(terms: Terms, assignment: Assignment) -> float:
+    """Seconds of local training: FLOPs of the charged architecture over the device's effective speed."""
+    samples = assignment.local_epochs * len(terms.samples)
+    return train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples, terms.tuning))
 
 
 def downlink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from iovsim.config import BackboneSection, DataSection
 from iovsim.learning.aggregate import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
-from iovsim.policies import BUDGETS, POLICIES, PRICES, STAGES
+from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING
 
 
@@ -25,6 +25,7 @@ KINDS: Mapping[str, Mapping[str, Callable[..., object]]] = {
     "budget": BUDGETS,
     "price": PRICES,
     "forecast": FORECASTS,
+    "fallback": FALLBACKS,
     "radio.path_loss": PATH_LOSS,
     "radio.shadowing": SHADOWING,
     "radio.fading": FADING,

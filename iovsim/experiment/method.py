@@ -1,4 +1,4 @@
-"""A policy file becomes a method: policy, aggregator, rules of budgets and prices, forecast."""
+"""A policy file becomes a method: policy, aggregator, rules of budgets and prices, forecast, fallback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iovsim.experiment.registry import make
 from iovsim.experiment.tasks import check_tuning
 from iovsim.learning.aggregate import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
-from iovsim.policies import BUDGETS, POLICIES, PRICES, STAGES, StagedPolicy
+from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, StagedPolicy
 
 
 def build_method(file: PolicyFile) -> Method:
@@ -25,6 +25,9 @@ def build_method(file: PolicyFile) -> Method:
         forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s", "next_rsu")),
         price=make(file.price, PRICES, f"{where}, price", ("bits", "update")),
         tuning=Tuning(file.tuning),
+        fallback=make(
+            file.fallback, FALLBACKS, f"{where}, fallback", () if file.fallback.kind == "none" else ("choose",)
+        ),
     )
 
 

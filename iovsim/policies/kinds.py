@@ -1,4 +1,4 @@
-"""The policies, stages, and rules of budgets and prices that a policy file can name.
+"""The policies, stages, rules of budgets and prices, and fallbacks that a policy file can name.
 
 A new one is one small file and one line here. Outside ones need no line: a policy file may name them as
 `kind = "package.module:Class"`.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iovsim.domain import BudgetPolicy, Policy, PriceRule, Stage
+from iovsim.domain import BudgetPolicy, Fallback, Policy, PriceRule, Stage
 from iovsim.policies.authors_budget import AuthorsBudgets
 from iovsim.policies.bandit_rank import ucb_dual
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.convergence import ConvergenceBudgets
 from iovsim.policies.energy import KeepToBudget
+from iovsim.policies.fallback import CheapestWay, EarlyUpload
 from iovsim.policies.in_time import KeepInTime
 from iovsim.policies.price import DualPrice, NoPrice
 from iovsim.policies.rank import FixedRank, ResidualContactRank
@@ -29,6 +30,10 @@ def all_available(rank: int = 8) -> StagedPolicy:
 def random_selection(clients: int = 4, rank: int = 8) -> StagedPolicy:
     """A few clients at random at one rank."""
     return StagedPolicy((SelectRandom(clients), FixedRank(rank)))
+
+
+def no_fallback() -> None:
+    """Jobs go on until their vehicles leave."""
 
 
 def residual_contact_rank(safety: float = 0.8) -> StagedPolicy:
@@ -65,3 +70,9 @@ BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {
 }
 
 PRICES: dict[str, Callable[..., PriceRule]] = {"none": NoPrice, "dual": DualPrice}
+
+FALLBACKS: dict[str, Callable[..., Fallback | None]] = {
+    "none": no_fallback,
+    "cost": CheapestWay,
+    "early-upload": EarlyUpload,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iovsim.domain import JobStatus, LossReason, PhaseKind
+from iovsim.domain import JobStatus, LossReason, PhaseKind, WayKind
 from iovsim.results.schema import Column, ColumnType, Table, count, maybe, one_of, real, text
 
 COURSE = (
@@ -17,7 +17,8 @@ COURSE = (
             real("end_s", "s", "end of the round"),
             count("clients", "vehicles the policy could choose from"),
             count("planned", "vehicles it chose for this task"),
-            count("delivered", "jobs whose update reached the server"),
+            count("delivered", "jobs whose update reached the server, here or at another RSU"),
+            count("from_others", "updates of other RSUs' jobs that were aggregated here"),
             count("lost", "jobs that were broken off before their update arrived"),
             count("failed", "jobs that were served to the end, but whose training gave nothing usable"),
             real("energy_budget_j", "J", "budget of the round for this task, vehicles and RSU together"),
@@ -56,15 +57,20 @@ COURSE = (
             one_of("status", JobStatus, "how it ended (iovsim.domain.JobStatus)"),
             one_of("reason", LossReason, "what it was lost or failed for (iovsim.domain.LossReason)"),
             text("message", "why its training failed, and what to do; empty where it did not"),
+            one_of("fallback", ("", *WayKind), "what the fallback decided (iovsim.domain.WayKind); empty: nothing"),
+            maybe("fallback_s", "s", "when it decided, simulated time; null where it did not"),
+            text("carrier", "the vehicle that the job was handed over to; empty if to none"),
+            text("arrived_at", "the RSU that got the update; empty if none did"),
             real("distance_m", "m", "distance to the RSU when the job was planned"),
             maybe("forecast_residual_s", "s", "forecast of the rest of the contact at the start; null if unbounded"),
             real("true_residual_s", "s", "what the rest of the contact really was"),
             real("downlink_bits", "bit", "bits carried to the vehicle"),
-            real("uplink_bits", "bit", "bits carried from the vehicle"),
-            real("energy_j", "J", "energy of all phases, vehicle and RSU together"),
+            real("uplink_bits", "bit", "bits carried from the vehicle, or from the one that it handed over to"),
+            real("sidelink_bits", "bit", "bits carried from vehicle to vehicle"),
+            real("energy_j", "J", "energy of all phases, vehicles and RSUs together"),
             maybe("loss_before", "1", "mean training loss of the first epoch; null without an update"),
             maybe("loss_after", "1", "mean training loss of the last epoch; null without an update"),
-            maybe("fraction", "1", "share of the planned epochs that was done; null without an update"),
+            maybe("fraction", "1", "share of the planned steps that was done; null without an update"),
         ),
     ),
     Table(
@@ -73,6 +79,8 @@ COURSE = (
         (
             count("job", "number of the job"),
             one_of("phase", PhaseKind, "what it did (iovsim.domain.PhaseKind)"),
+            text("vehicle", "the vehicle that did it: the job's own, or its carrier"),
+            text("rsu", "the RSU that it was done for: the one that gave the job, or the one where it arrives"),
             real("start_s", "s", "start, simulated time"),
             real("end_s", "s", "end"),
             Column("completed", ColumnType.FLAG, "", "whether the phase reached its end"),

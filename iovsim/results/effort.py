@@ -12,7 +12,13 @@ import pandas as pd
 from iovsim.domain import ARRIVED, JobStatus
 from iovsim.results.run import Run
 
-LOST = (JobStatus.LOST_DOWNLINK, JobStatus.LOST_COMPUTE, JobStatus.LOST_UPLINK, JobStatus.ABANDONED)
+LOST = (
+    JobStatus.LOST_DOWNLINK,
+    JobStatus.LOST_COMPUTE,
+    JobStatus.LOST_UPLINK,
+    JobStatus.LOST_MIGRATION,
+    JobStatus.ABANDONED,
+)
 """Statuses of jobs that were broken off. A job whose training failed, or still in flight at the horizon, is none."""
 
 
@@ -49,9 +55,9 @@ def lost_jobs(run: Run) -> float:
     return float(len(_jobs(run, LOST)))
 
 
-def failed_jobs(run: Run) -> float:
-    """How many jobs were served to the end, but their training gave nothing usable."""
-    return float(len(_jobs(run, (JobStatus.FAILED,))))
+def jobs_of(run: Run, status: JobStatus) -> float:
+    """How many jobs ended with a status."""
+    return float(len(_jobs(run, (status,))))
 
 
 def latency_s(run: Run) -> float | None:

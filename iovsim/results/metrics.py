@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from iovsim.domain import JobStatus
 from iovsim.errors import ResultsError, near_match
 from iovsim.results import effort, quality
 from iovsim.results.quality import ByTask
@@ -148,7 +149,34 @@ _DEFINED = (
     _of_run("overrun_j", "J", "energy above the rounds' budgets, summed", "lower", effort.overrun_j),
     _of_run("delivered_jobs", "1", "jobs whose update reached the server", "higher", effort.delivered_jobs),
     _of_run("lost_jobs", "1", "jobs broken off before their update arrived", "lower", effort.lost_jobs),
-    _of_run("failed_jobs", "1", "jobs whose training diverged or ran out of memory", "lower", effort.failed_jobs),
+    _of_run(
+        "failed_jobs",
+        "1",
+        "jobs whose training diverged or ran out of memory",
+        "lower",
+        partial(effort.jobs_of, status=JobStatus.FAILED),
+    ),
+    _of_run(
+        "early_jobs",
+        "1",
+        "delivered jobs that stopped training to upload in time",
+        "lower",
+        partial(effort.jobs_of, status=JobStatus.DELIVERED_EARLY),
+    ),
+    _of_run(
+        "migrated_jobs",
+        "1",
+        "delivered jobs that arrived at another RSU or by another vehicle",
+        "higher",
+        partial(effort.jobs_of, status=JobStatus.MIGRATED),
+    ),
+    _of_run(
+        "abandoned_jobs",
+        "1",
+        "lost jobs that the fallback gave up",
+        "lower",
+        partial(effort.jobs_of, status=JobStatus.ABANDONED),
+    ),
     _of_run("latency_s", "s", "mean time from start to end of the delivered jobs", "lower", effort.latency_s),
 )
 

@@ -1,4 +1,4 @@
-"""For those who extend iovsim: checks for policies, aggregators and rules, a tiny world, and a trainer without torch.
+"""For those who extend iovsim: checks for what a policy file can name, a tiny world, and a trainer without torch.
 
 ```python
 from iovsim.testing import check_policy
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from iovsim.testing.aggregators import check_aggregator, effective_update
 from iovsim.testing.budgets import check_budget, check_price
+from iovsim.testing.fallbacks import check_fallback
 from iovsim.testing.policies import check_policy
 from iovsim.testing.worlds import FakeTrainer, tiny_views, tiny_world
 
@@ -17,6 +18,7 @@ __all__ = [
     "FakeTrainer",
     "check_aggregator",
     "check_budget",
+    "check_fallback",
     "check_policy",
     "check_price",
     "effective_update",

@@ -27,7 +27,7 @@ SUFFIXES = {
     "dB": "_db",
 }
 PURE_NUMBERS = re.compile(
-    r"(_share|_fraction|^fraction|^accuracy|^macro_f1|^loss|loss$|_loss|^alpha|_alpha|^efficiency|_efficiency|"
+    r"(_share|_fraction|^fraction|^accuracy|^macro_f1|^loss|loss$|_loss|^alpha|_alpha|^beta$|^gamma$|^efficiency|_efficiency|"
     r"_per_hz|learning_rate|^price|gain|^weight|^safety|^exponent|^k_factor|^value|^mean|^half|^wall_s|_w_per_hz|"
     r"^lora$|^dropout$|^weight_decay$|^clip_norm$|_sigma$|_error$|"
     r"^rate$|^reserve$|^smoothing$|^step$|^units$|^ours$|^theirs$|^begin$|^end$|^cpus$|^gpus$|^answers$|"

@@ -102,3 +102,11 @@ def test_the_total_is_exactly_the_phases_in_any_order(
 def test_sidelink_by_hand() -> None:
     # sender (5 + 1.5 + 0.15 / 0.3) W * 2 s, receiver (5 + 1.5) W * 2 s
     assert sidelink_j(NANO, NANO, 0.15, 2.0) == pytest.approx((14.0, 13.0))
+
+
+def test_a_phase_may_name_others_who_spent() -> None:
+    ledger = Ledger()
+    carried = PhaseEnd(PhaseKind.UPLINK, 1.0, 2.0, True, 8.0, 3.0, 1.0, vehicle="carrier", rsu="next")
+    ledger.book([_phase(PhaseKind.COMPUTE, 1.0, 5.0, 0.0), carried], rsu="r0", vehicle="a", task="t", aggregated=True)
+    assert ledger.totals_j("vehicle") == {"a": 5.0, "carrier": 4.0}
+    assert ledger.totals_j("rsu") == {"next": 4.0, "r0": 5.0}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.domain import BudgetPolicy, Contact, ContactEnd, Forecast, Link, Policy, PriceRule, Tuning, World
+from iovsim.domain import BudgetPolicy, Contact, ContactEnd, Fallback, Forecast, Link, Policy, PriceRule, Tuning, World
 from iovsim.engine import Method, Setting, State, simulate
 from iovsim.engine.state import KeepAdapter
 from iovsim.engine.terms import Terms
@@ -67,6 +67,7 @@ def run_world(tmp_path: Path) -> Runner:
         kept: KeepAdapter | None = None,
         budget: BudgetPolicy | None = None,
         price: PriceRule | None = None,
+        fallback: Fallback | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1
@@ -77,6 +78,7 @@ def run_world(tmp_path: Path) -> Runner:
             forecast or HeadingForecast(),
             tuning,
             price or NoPrice(),
+            fallback,
         )
         manifest = Manifest(
             world=world.name,

@@ -127,6 +127,7 @@ def test_a_failed_job_is_told_with_its_reason_and_spent_its_energy_for_nothing(r
     assert (jobs.loc[jobs["status"] != "failed", "message"] == "").all()
     assert failed[["loss_before", "loss_after", "fraction"]].isna().all(axis=None)
     assert failed["uplink_bits"].gt(0).all(), "what was sent was sent"
+    assert set(failed["arrived_at"]) == {""}
 
     plain, _ = run_world(world, all_available())
     same = plain.table("jobs")

@@ -10,7 +10,7 @@ import simpy
 
 from iovsim.domain import Assignment, JobStatus, LossReason, Recipe, TrainJob
 from iovsim.engine.course import FEDERATED_COURSE
-from iovsim.engine.job import Served, serve
+from iovsim.engine.job import Job, Served, serve
 from iovsim.engine.terms import Terms
 from iovsim.testing import FakeTrainer
 
@@ -25,7 +25,8 @@ TRAINING = TrainJob(
 def served(terms: Terms, *, deadline_s: float = 90.0, horizon_s: float = 100.0) -> Served:
     env = simpy.Environment()
     assignment = Assignment("v0", "signs", 8, 1, 2e6, 2e6, 0.2, deadline_s)
-    process = env.process(serve(env, terms, assignment, FEDERATED_COURSE, TRAINING, 0.0, horizon_s))
+    job = Job(terms, assignment, TRAINING, 0.0, horizon_s)
+    process = env.process(serve(env, job, FEDERATED_COURSE))
     env.run()
     assert isinstance(process.value, Served)
     return process.value

@@ -16,6 +16,7 @@ from iovsim.experiment.registry import make
 from iovsim.experiment.run import RunSpec, run_one
 from iovsim.policies import StagedPolicy
 from iovsim.policies.convergence import ConvergenceBudgets
+from iovsim.policies.fallback import CheapestWay, EarlyUpload
 from iovsim.radio import FADING, PATH_LOSS, Channel
 from iovsim.radio.path_loss import LogDistance
 from iovsim.testing import check_policy, tiny_world
@@ -205,3 +206,27 @@ def test_an_own_model_that_was_changed_is_not_taken_for_the_old_one(own_modules:
     assert before != outside_sha256(Kind(kind="none"))
     (own_modules / "my_radio.py").write_text(NEW_PATH_LOSS.replace("20 * np", "22 * np"))
     assert outside_sha256(*kinds) != before
+
+
+def test_a_fallback_is_named_in_the_policy_file() -> None:
+    def fallback(**table: object) -> object:
+        given = {"fallback": table} if table else {}
+        return build_method(policy_from({"name": "mine", "policy": {"kind": "random"}, **given}, "mine.toml")).fallback
+
+    assert fallback() is fallback(kind="none") is None
+    assert fallback(kind="cost", form="authors", alpha=0.5) == CheapestWay("authors", alpha=0.5)
+    assert fallback(kind="early-upload", at_once=True) == EarlyUpload(at_once=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"kind": "cosd"}, r"policy 'mine', fallback: unknown kind 'cosd'; did you mean 'cost'"),
+        ({"kind": "none", "alpha": 1.0}, r"fallback: kind 'none' has no parameter 'alpha'"),
+        ({"kind": "cost", "alpha": -1.0}, r"fallback, kind 'cost': alpha = -1: must be finite and at least 0"),
+        ({"kind": "json:JSONDecoder"}, r"gives a JSONDecoder, which lacks choose"),
+    ],
+)
+def test_a_wrong_fallback_is_refused(table: dict[str, object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        build_method(policy_from({"name": "mine", "policy": {"kind": "random"}, "fallback": table}, "mine.toml"))

@@ -8,13 +8,25 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from iovsim.domain import BudgetPolicy, CloudView, PriceRule, RoundOutcome, RoundPlan, RoundView
+from iovsim.domain import (
+    BudgetPolicy,
+    CloudView,
+    Fallback,
+    FallbackView,
+    PriceRule,
+    RoundOutcome,
+    RoundPlan,
+    RoundView,
+    Way,
+    WayKind,
+)
 from iovsim.errors import PolicyError, ScenarioError
 from iovsim.learning.aggregate import AGGREGATORS
 from iovsim.policies.budget import unchanged
 from iovsim.policies.draft import draft
-from iovsim.policies.kinds import BUDGETS, POLICIES, PRICES
-from iovsim.testing import check_aggregator, check_budget, check_policy, check_price
+from iovsim.policies.fallback import CheapestWay, EarlyUpload, way_of
+from iovsim.policies.kinds import BUDGETS, FALLBACKS, POLICIES, PRICES
+from iovsim.testing import check_aggregator, check_budget, check_fallback, check_policy, check_price
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -35,6 +47,19 @@ def test_registered_budget_rules_conform(name: str) -> None:
 @pytest.mark.parametrize("name", PRICES)
 def test_registered_price_rules_conform(name: str) -> None:
     check_price(PRICES[name])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(FALLBACKS[name] for name in FALLBACKS if name != "none"),
+        lambda: CheapestWay("authors"),
+        lambda: CheapestWay(at_once=True),
+        lambda: EarlyUpload(at_once=True),
+    ],
+)
+def test_registered_fallbacks_conform(make: Callable[[], Fallback]) -> None:
+    check_fallback(make)
 
 
 @dataclass
@@ -204,3 +229,44 @@ def test_a_users_own_price_rule_conforms() -> None:
 def test_the_kit_catches_faults_of_price_rules(make: Callable[[], PriceRule], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         check_price(make)
+
+
+class Stubborn:
+    """A whole fallback: a job goes on for as long as that is offered."""
+
+    def choose(self, view: FallbackView) -> Way:
+        return way_of(view, WayKind.GO_ON) or view.ways[-1]
+
+
+class Hopeful:
+    """Takes for granted that there is a carrier."""
+
+    def choose(self, view: FallbackView) -> Way:
+        return next(way for way in view.ways if way.kind is WayKind.CARRIER)
+
+
+class Whimsical:
+    def choose(self, view: FallbackView) -> Way:
+        return random.choice(view.ways)
+
+
+class Inventive:
+    def choose(self, view: FallbackView) -> Way:
+        return Way(WayKind.UPLOAD, fraction=1.0)
+
+
+def test_a_users_own_fallback_conforms() -> None:
+    check_fallback(Stubborn)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Hopeful, r"fallback Hopeful: choose\(\) failed in .*: StopIteration"),
+        (Inventive, r"fallback Inventive: choose\(\) returned Way.*one of view\.ways"),
+        (Whimsical, r"Whimsical: two fresh instances choose differently"),
+    ],
+)
+def test_the_kit_catches_faults_of_fallbacks(make: Callable[[], Fallback], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        check_fallback(make)

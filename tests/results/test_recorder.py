@@ -131,7 +131,7 @@ def test_equal_rows_give_equal_bytes_whatever_way_they_came(
     total = sum(length for _, length in cuts)
     rows = [
         {"job": i, "phase": "uplink", "start_s": i / 2, "end_s": i + 1.0, "completed": i % 2 == 0, "bits": float(i)}
-        | {"vehicle_j": 0.1 * i, "rsu_j": 0.0}
+        | {"vehicle_j": 0.1 * i, "rsu_j": 0.0, "vehicle": f"v{i}", "rsu": "r"}
         for i in range(total)
     ]
     with pytest.MonkeyPatch.context() as patch:
