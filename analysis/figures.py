@@ -12,7 +12,20 @@ from iovsim.files import explained
 from iovsim.results import Asked, Comparison, Run, Target, compare
 from iovsim.results.variants import folder_name, variants
 
-from . import budgets, comparison, connectivity, data, energy, jobs, learning, maps, pareto, quality, targets
+from . import (
+    budgets,
+    comparison,
+    connectivity,
+    data,
+    energy,
+    jobs,
+    learning,
+    maps,
+    pareto,
+    quality,
+    rank_collapse,
+    targets,
+)
 from .style import save, tasks
 
 OF_A_WORLD: dict[str, Callable[[Run], Figure]] = {
@@ -33,6 +46,7 @@ OF_POLICIES: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "vehicles": quality.vehicles,
     "job_outcomes": jobs.outcomes,
     "job_ranks": jobs.ranks,
+    "rank_collapse": rank_collapse.over_time,
 }
 
 

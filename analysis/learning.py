@@ -56,9 +56,9 @@ def _figure(runs: Sequence[Run], place: Callable[[Run, FloatArray], FloatArray],
         for policy, look in looks(list(groups)).items():
             found = [(run, curves(run)[task]) for run in groups[policy] if task in curves(run)]
             if found:
-                x = pd.DataFrame([_by_merge(curve, place(run, curve["time_s"].to_numpy())) for run, curve in found])
-                y = pd.DataFrame([_by_merge(curve, curve[measure].to_numpy()) for _, curve in found])
-                _draw(axes, x, y, policy, look)
+                x = pd.DataFrame([by_merge(curve, place(run, curve["time_s"].to_numpy())) for run, curve in found])
+                y = pd.DataFrame([by_merge(curve, curve[measure].to_numpy()) for _, curve in found])
+                draw_curve(axes, x, y, policy, look)
         axes.set_ylabel(MEASURES[measure])
         if not axes.lines:
             empty(axes, "no evaluations")
@@ -72,11 +72,12 @@ def _figure(runs: Sequence[Run], place: Callable[[Run, FloatArray], FloatArray],
     return figure
 
 
-def _by_merge(curve: pd.DataFrame, values: FloatArray) -> pd.Series:
+def by_merge(curve: pd.DataFrame, values: FloatArray) -> pd.Series:
+    """Values of a run's merges under their numbers."""
     return pd.Series(values, index=curve["merge"].to_numpy())
 
 
-def _draw(axes: Axes, x: pd.DataFrame, y: pd.DataFrame, policy: str, look: Look) -> None:
+def draw_curve(axes: Axes, x: pd.DataFrame, y: pd.DataFrame, policy: str, look: Look) -> None:
     """One point for each merge (column) that all seeds (rows) have: means in both directions, with their intervals."""
     merges = [merge for merge in sorted(x.columns) if x[merge].notna().all()]
     (mean_x, half_x), (mean_y, half_y) = (mean_and_half(table[merges].to_numpy()) for table in (x, y))

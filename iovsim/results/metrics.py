@@ -124,6 +124,12 @@ _DEFINED = (
         partial(quality.best, column="accuracy"),
     ),
     _of_tasks(
+        "final_stable_rank",
+        "over how many directions the merged update spreads at the end: low where its rank collapses, but no merit",
+        "higher",
+        quality.final_stable_rank,
+    ),
+    _of_tasks(
         "task_energy_j",
         "energy of the ledger for the task, vehicles and RSUs together",
         "lower",

@@ -56,6 +56,14 @@ def district_gap(run: Run) -> ByTask:
     }
 
 
+def final_stable_rank(run: Run) -> ByTask:
+    """The stable rank of the merged update after the last merge."""
+    merges = _by_task(run.table("merges").dropna(subset="stable_rank"))
+    return {
+        task: float(merges[task]["stable_rank"].iloc[-1]) if task in merges else None for task in run.manifest.charge_as
+    }
+
+
 def _by_task(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(task): mine for task, mine in rows.groupby("task", sort=True)}
 

@@ -27,7 +27,8 @@ WISHED = (Target("signs", 0.55), Target("lights", 0.99))
 TASKS = ["incidents", "lights", "signs"]
 UNIT = re.compile(r"\((s|min|h|m|J|kJ|MJ|count|share)\)$|^Δ? ?(share|count|J|kJ|MJ|s) \([←→] better\)$")
 PURE = re.compile(
-    r"^(LoRA rank|Dual price|Share (of|that) .*|District(, a line a vehicle)?|Class \(\d+, the most frequent first\))$"
+    r"^(LoRA rank|Stable rank|Dual price|Share (of|that) .*|District(, a line a vehicle)?|"
+    r"Class \(\d+, the most frequent first\))$"
 )
 
 
@@ -251,6 +252,18 @@ def test_outcomes_and_ranks_have_a_bar_for_each_policy(figures: dict[str, Figure
         assert [sum(patch.get_height() for patch in bars) for bars in bars_of(panel)] == pytest.approx([1.0, 1.0])
 
 
+def test_rank_collapse_is_drawn_for_each_task_and_policy(figures: dict[str, Figure], runs: list[Run]) -> None:
+    axes = figures["rank_collapse"].axes
+    assert [a.get_title() for a in axes] == list(TASKS)
+    assert words(figures["rank_collapse"]) == POLICIES
+    merges = runs[0].table("merges").query("task == 'signs'")
+    bars = [c for c in axes[TASKS.index("signs")].containers if isinstance(c, ErrorbarContainer)]
+    assert len(bars) == len(POLICIES)
+    for found in bars:
+        assert len(np.asarray(found.lines[0].get_ydata())) <= len(merges)
+        assert set(np.asarray(found.lines[0].get_ydata())) == {2.5}
+
+
 def test_the_map_draws_roads_buildings_density_and_coverage(figures: dict[str, Figure], runs: list[Run]) -> None:
     axes = figures["map"].axes[0]
     circles = [p for p in axes.patches if isinstance(p, Circle)]
@@ -347,6 +360,7 @@ def test_an_empty_run_says_why_nothing_is_drawn(make_run: MakeRun) -> None:
         "vehicles": {"no evaluations by vehicle"},
         "job_outcomes": {"no jobs"},
         "job_ranks": {"no jobs"},
+        "rank_collapse": {"no merges"},
         "data": {"no vehicle holds data"},
         "classes": {"no evaluations by class"},
     }

@@ -86,6 +86,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, row_o
                 add("jobs", **row_of["jobs"] | {"task": "signs", "status": status, "start_s": 10.0, "end_s": end_s})
             add("energy", **row_of["energy"] | {"task": "signs", "cause": "compute", "energy_j": energy_j - 6.0})
             add("energy", **row_of["energy"] | {"cause": "wasted", "energy_j": 6.0})
+            for merge, spread in ((1, 4.0), (2, 2.5), (3, None)):
+                add("merges", **row_of["merges"] | {"task": "signs", "merge": merge, "stable_rank": spread})
             for time_s, more_j in spent:
                 add("energy", **row_of["energy"] | {"task": "signs", "time_s": time_s, "energy_j": more_j})
             for overrun_j in (0.0, 1.5):

@@ -38,6 +38,7 @@ def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
         "mean_macro_f1": area / 200,
         "task_energy_j": 24.0,
         "task_latency_s": 3.0,
+        "final_stable_rank": 2.5,
     }
     of_run = {
         "energy_j": 30.0,
@@ -77,6 +78,7 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
         "energy_j": 0.0,
         "task_energy_j": 0.0,
         "task_latency_s": None,
+        "final_stable_rank": None,
         "wasted_share": None,
         "delivered_jobs": 0.0,
         "lost_jobs": 0.0,
