@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iovsim.bench.rows import Row, alone, cpu_s
 from iovsim.engine import Method, Setting, simulate
-from iovsim.learning.aggregate import SvdAggregator
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies import POLICIES
 from iovsim.policies.budget import KeepBudgets

@@ -14,7 +14,7 @@ from iovsim.domain import Adapter, IntArray, LoraRule, Recipe, Task, Trainer, Tr
 from iovsim.energy.architectures import ARCHITECTURES
 from iovsim.errors import TrainingError
 from iovsim.learning import lora
-from iovsim.learning.aggregate import FedAvg
+from iovsim.learning.aggregators.fedavg import FedAvg
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.samples import Data, Samples

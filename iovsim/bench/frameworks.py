@@ -20,7 +20,7 @@ from iovsim.bench.rows import Cost, Row, Skipped, cost, costs_in_turn
 from iovsim.domain import Adapter, Trainer, Tuning, Update, World
 from iovsim.engine import Method, Setting, simulate
 from iovsim.errors import TrainingError
-from iovsim.learning.aggregate import FedAvg
+from iovsim.learning.aggregators.fedavg import FedAvg
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.threads import use_one_thread

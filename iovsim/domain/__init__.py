@@ -41,7 +41,18 @@ from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, Rou
 from iovsim.domain.policies import Policy, Stage
 from iovsim.domain.tasks import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.domain.trainers import Precision, Trainer, TrainerKind, TrainerSpec
-from iovsim.domain.training import Adapter, Aggregator, Evaluation, Failure, Head, LossReason, Metrics, TrainJob, Update
+from iovsim.domain.training import (
+    Adapter,
+    Aggregator,
+    Evaluation,
+    Failure,
+    Head,
+    LossReason,
+    Metrics,
+    Pruning,
+    TrainJob,
+    Update,
+)
 from iovsim.domain.vehicles import Device, Shard, Vehicle
 from iovsim.domain.world import World
 
@@ -81,6 +92,7 @@ __all__ = [
     "Policy",
     "Precision",
     "PriceRule",
+    "Pruning",
     "Radio",
     "Recipe",
     "RoundOutcome",

@@ -23,7 +23,8 @@ class ClientView:
     busy: bool
     tasks: tuple[str, ...]  # for which it holds data, among those the RSU hosts
     samples: Mapping[str, int]  # by task: training samples held now
-    feasible_ranks: Mapping[str, tuple[int, ...]]  # by task: what fits into its memory
+    feasible_ranks: Mapping[str, tuple[int, ...]]  # by task: what fits into its memory (with one block: `Aggregator`)
+    memory_bits: float  # what training may take
     last_loss: Mapping[str, float]  # by task: training loss at its last delivered update; absent if there was none
 
 
@@ -37,6 +38,7 @@ class TaskView:
     energy_budget_j: float  # for this round
     price: float  # dual price of its energy at this RSU; 0 for methods without one
     accuracy: float  # latest accuracy of the merged adapter on the task's validation samples, in [0, 1]
+    blocks: int = 0  # transformer blocks that are adapted, of which an assignment may leave out some
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Assignment:
     bandwidth_up_hz: float
     power_w: float
     deadline_s: float  # absolute; nothing counts that ends later
+    blocks: tuple[int, ...] | None = None  # those of the adapted ones that the client has, ascending; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Estimate:
     compute_s: float
     uplink_s: float
     energy_j: float
+    memory_bits: float  # that training takes
 
     @property
     def total_s(self) -> float:

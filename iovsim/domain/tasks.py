@@ -27,6 +27,9 @@ class Architecture:
     full_activation_bits: float  # the same where the base's own weights are trained too
     parameter_bits: int  # of a transmitted adapter parameter
     head_parameters: int
+    blocks: int = 0  # transformer blocks with adapters; 0 where it is not known as a list of such
+    block_flops: float = 0.0  # forward, of one of them
+    block_parameters: int = 0
 
 
 class Tuning(StrEnum):
@@ -88,6 +91,9 @@ class Task:
     local_head: bool  # heads stay in their vehicles: neither sent nor averaged
     round_energy_j: float  # budget of one RSU round for this task: vehicles and RSU together
     charged: Architecture
+    blocks: tuple[
+        str, ...
+    ] = ()  # keys of what is trained of each block begin so, lowest first; (): none can be left out
 
     def ranks_of(self, tuning: Tuning) -> tuple[int, ...]:
         """The ranks that a method may choose from: without adapters there is only 0."""

@@ -34,6 +34,14 @@ Head = Mapping[str, Float32Array]
 """The part of an adapter's tensors that belongs to the head."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """A client gives up ranks of its own while it trains (HetLoRA; see `learning.pruning`)."""
+
+    keep: float  # what is left of its rank if it gives any up, in (0, 1)
+    penalty: float  # weight of the regulariser that pulls the last ranks towards zero
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainJob:
     """Everything that local training depends on; equal jobs give equal updates, bit for bit.
@@ -54,6 +62,9 @@ class TrainJob:
     seed: int  # data order and dropout
     steps: int | None = None  # of the planned ones; None: all
     carrier_samples: IntArray | None = None  # likewise indices
+    base: Adapter | None = None  # merged into the frozen weights before; its head counts for nothing
+    pruning: Pruning | None = None
+    left_out: tuple[str, ...] = ()  # blocks (`Task.blocks`) that the client's model has not
 
     @property
     def planned_steps(self) -> int:
@@ -111,7 +122,14 @@ class Evaluation:
 
 
 class Aggregator(Protocol):
-    """Joins updates into a new global adapter, and cuts that to the rank a client is asked to train."""
+    """Joins updates into a new global adapter, and cuts that to the rank a client is asked to train.
+
+    Three attributes may say more. `stacks = True`: `redistribute` gives an adapter to be trained beside the global one,
+    which clients merge into their frozen weights; both together are then what is aggregated, and what goes down is all
+    that was stacked since a vehicle last came. `partial = True`: updates may lack layers, since clients need not have
+    all blocks; a client is then whoever has the memory for one block. `pruning`, a `Pruning`: how clients give up ranks
+    in training.
+    """
 
     def aggregate(self, current: Adapter, updates: Sequence[Update]) -> Adapter:
         """Weights are `samples * fraction`. `updates` is never empty."""

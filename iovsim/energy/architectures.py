@@ -124,6 +124,9 @@ def transformer(
         full_activation_bits=kept_bits(encoder, ROLES),
         parameter_bits=parameter_bits,
         head_parameters=width * classes + classes,
+        blocks=encoder.depth,
+        block_flops=encoder.flops / encoder.depth,
+        block_parameters=parameters,
     )
 
 
@@ -236,6 +239,28 @@ def with_lora(architecture: Architecture, rule: LoraRule) -> Architecture:
         activation_bits=kept_bits(
             replace(adapted, tokens=architecture.long_tokens), rule.targets, dropout=rule.dropout > 0
         ),
+        blocks=blocks,
+    )
+
+
+def with_blocks(architecture: Architecture, part: float) -> Architecture:
+    """The same model with `part` of its adapted blocks, as if the others did not exist; rounded to whole blocks.
+
+    They are not computed, held or sent. Ours; blocks are taken to be equal. Raises `ScenarioError` for a model of which
+    no block can be left out.
+    """
+    kept = max(1, round(part * architecture.blocks))
+    left_out = architecture.blocks - kept
+    if left_out < 0:
+        raise ScenarioError(f"{architecture.name}: its blocks are not known, so none can be left out.")
+    return replace(
+        architecture,
+        forward_flops=architecture.forward_flops - left_out * architecture.block_flops,
+        backward_flops=architecture.backward_flops - left_out * architecture.block_flops,
+        widths=architecture.widths[: kept * (len(architecture.widths) // architecture.blocks)],
+        base_parameters=architecture.base_parameters - left_out * architecture.block_parameters,
+        activation_bits=architecture.activation_bits * kept / architecture.blocks,
+        blocks=kept,
     )
 
 
@@ -260,6 +285,7 @@ def with_tokens(architecture: Architecture, mean: int, long: int) -> Architectur
         long_tokens=long,
         activation_bits=longer * architecture.activation_bits,
         full_activation_bits=longer * architecture.full_activation_bits,
+        block_flops=usual.flops / usual.depth,
     )
 
 

@@ -46,6 +46,16 @@ def optimiser_bits(task: Task, rank: int, tuning: Tuning = Tuning.LORA) -> float
     return float(moments * trained_parameters(task.charged, rank, tuning) * task.charged.parameter_bits)
 
 
+def stack_bits(architecture: Architecture, ranks: int, *, local_head: bool = False) -> float:
+    """Bits of stacked factors with so many ranks in all, and of the head if it is sent.
+
+    No layer takes more than its dense product has, since that says the same (ours).
+    """
+    stacked = sum(min(ranks * (inputs + outputs), inputs * outputs) for inputs, outputs in architecture.widths)
+    head = 0 if local_head else architecture.head_parameters
+    return float((stacked + head) * architecture.parameter_bits)
+
+
 def lora_flops(architecture: Architecture, rank: int) -> float:
     """Forward FLOPs of the adapters, one sample: 2 FLOPs a parameter and token."""
     return 2.0 * architecture.tokens * lora_parameters(architecture, rank)
@@ -125,10 +135,15 @@ def training_memory_bits(task: Task, rank: int, tuning: Tuning = Tuning.LORA) ->
     return TRAINING_BITS * (frozen + trained) + recipe.batch_size * per_sample[tuning]
 
 
+def room_bits(device: Device) -> float:
+    """What training may take of a device's memory."""
+    return device.memory_share * device.memory_bits
+
+
 def feasible_ranks(task: Task, device: Device, tuning: Tuning = Tuning.LORA) -> tuple[int, ...]:
     """Those of the task's ranks whose training fits into the device's memory, ascending; perhaps none.
 
     Without adapters the only rank is 0. Room is `memory_share` of `memory_bits`.
     """
-    room = device.memory_share * device.memory_bits
+    room = room_bits(device)
     return tuple(rank for rank in task.ranks_of(tuning) if training_memory_bits(task, rank, tuning) <= room)

@@ -25,6 +25,7 @@ def admit(view: RoundView, plan: RoundPlan, *, refuse_over_budget: bool) -> dict
     for key, assignment in plan.assignments.items():
         _check_client(f"{where}, vehicle {key!r}", key, assignment, clients)
         _check_terms(f"{where}, vehicle {key!r}", assignment, view)
+        _check_blocks(f"{where}, vehicle {key!r}", assignment, view, clients[key].memory_bits)
     _check_sum(where, "bandwidth_down_hz", view.bandwidth_down_hz, plan.assignments)
     _check_sum(where, "bandwidth_up_hz", view.bandwidth_up_hz, plan.assignments)
     energy_j = dict.fromkeys(tasks, 0.0)
@@ -54,9 +55,26 @@ def _check_client(where: str, key: str, assignment: Assignment, clients: Mapping
             f"{where}: has no data for task {assignment.task!r} here; its tasks are {sorted(client.tasks)}."
         )
     feasible = client.feasible_ranks[assignment.task]
-    if assignment.rank not in feasible:
+    if not feasible or not min(feasible[0], 1) <= assignment.rank <= feasible[-1]:
         raise PolicyError(
-            f"{where}: rank {assignment.rank} is not among the ranks that its memory holds, {list(feasible)}."
+            f"{where}: rank {assignment.rank} does not fit; of the task's ranks its memory holds {list(feasible)}, and "
+            "anything below the largest of these."
+        )
+
+
+def _check_blocks(where: str, assignment: Assignment, view: RoundView, room_bits: float) -> None:
+    """Blocks that are left out, and whether what is left fits into the memory."""
+    if assignment.blocks is not None:
+        known = range(next(t.blocks for t in view.tasks if t.task == assignment.task))
+        if not assignment.blocks or sorted(set(assignment.blocks) & set(known)) != list(assignment.blocks):
+            raise PolicyError(
+                f"{where}: blocks = {assignment.blocks}; allowed are None for all, or some of {list(known)}, ascending."
+            )
+    needed_bits = view.estimate(assignment).memory_bits
+    if needed_bits > room_bits * (1 + TOLERANCE):
+        raise PolicyError(
+            f"{where}: rank {assignment.rank} takes {needed_bits / 8e6:.4g} MB of memory, training may take "
+            f"{room_bits / 8e6:.4g} MB here; lower the rank, or leave more blocks out."
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iovsim.domain import Adapter, Head, Task, Update
 from iovsim.engine.budgets import redistribute
 from iovsim.engine.records import record_evaluation, record_merge, record_validation, record_vehicle_evaluations
@@ -19,6 +21,8 @@ def merge(setting: Setting, state: State, time_s: float, *, last: bool) -> None:
     for task in setting.world.tasks:
         contributions = _take_contributions(setting, state, task.task)
         if contributions:
+            ranks = sum(c.ranks for c in contributions.values())
+            state.merged_ranks[task.task] = state.merged_ranks.get(task.task, 0) + ranks
             updates = [_as_update(state.local[r, task.task], c) for r, c in contributions.items()]
             state.merged[task.task] = setting.method.aggregator.aggregate(state.merged[task.task], updates)
         for rsu in setting.world.rsus:
@@ -74,6 +78,13 @@ def _take_contributions(setting: Setting, state: State, task: str) -> dict[str, 
 
 
 def _as_update(adapter: Adapter, contribution: Contribution) -> Update:
-    """An RSU's adapter as the aggregator takes it; only the weight, samples times fraction, matters there."""
+    """An RSU's adapter as the aggregator takes it, without layers that none of its updates had.
+
+    Of the other figures only the weight, samples times fraction, matters there. A layer counts with the RSU's whole
+    weight, however many of its clients had it (ours).
+    """
     fraction = contribution.weight / contribution.samples
+    if contribution.held != adapter.tensors.keys():
+        held = {name: array for name, array in adapter.tensors.items() if name in contribution.held}
+        adapter = replace(adapter, tensors=held)
     return Update(adapter, contribution.samples, float("nan"), float("nan"), fraction)

@@ -17,9 +17,9 @@ Phase = Callable[[Terms, Assignment, float, float], PhaseEnd]
 
 
 def downlink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
-    """The adapter goes down at the assigned rank, and the price of energy with it."""
+    """The adapter goes down at the assigned rank, or what the vehicle is behind of stacked ones; and the price."""
     rate = downlink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = down_bits(terms, assignment.rank)
+    bits = down_bits(terms, assignment)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = downlink_j(terms.device, terms.radio, assignment.bandwidth_down_hz, sent.end_s - start_s)
     return PhaseEnd(PhaseKind.DOWNLINK, start_s, sent.end_s, sent.completed, sent.bits, vehicle_j, rsu_j)
@@ -41,7 +41,7 @@ def work(terms: Terms, needed_s: float, start_s: float, limit_s: float) -> Phase
 def uplink(terms: Terms, assignment: Assignment, start_s: float, limit_s: float) -> PhaseEnd:
     """The trained adapter goes up."""
     rate = uplink_bps(terms, assignment, terms.link.mean_gain * terms.link.fading)
-    bits = up_bits(terms, assignment.rank)
+    bits = up_bits(terms, assignment)
     sent = transfer(terms.link.time_s, rate, start_s, bits, limit_s)
     vehicle_j, rsu_j = uplink_j(
         terms.device, terms.radio, assignment.bandwidth_up_hz, assignment.power_w, sent.end_s - start_s

@@ -13,7 +13,7 @@ from iovsim.engine.job import Served
 from iovsim.engine.records import record_round
 from iovsim.engine.round import ServedRound
 from iovsim.engine.state import Contribution, Setting, State
-from iovsim.learning.adapter import head_of, with_head
+from iovsim.learning.adapter import beside, head_of, with_head
 
 
 def finish(setting: Setting, state: State, rounds: Sequence[ServedRound]) -> None:
@@ -65,7 +65,10 @@ def _takeovers(rounds: Sequence[ServedRound]) -> dict[str, list[float]]:
 
 
 def _finished(setting: Setting, served: Served, handle: int | None, closing: _Closing) -> JobEnd:
-    """A delivered job gets what its training gave, and the time for which its client idles until the round closes."""
+    """A delivered job gets what its training gave, and the time for which its client idles until the round closes.
+
+    What was trained beside another adapter counts together with it.
+    """
     job = served.end
     if handle is None:
         return job
@@ -76,7 +79,9 @@ def _finished(setting: Setting, served: Served, handle: int | None, closing: _Cl
     if isinstance(found, Failure):
         failed = replace(job, phases=phases, status=JobStatus.FAILED, arrived_at="")
         return replace(failed, reason=found.reason, message=found.message)
-    return replace(job, phases=phases, update=found)
+    base = served.training.base
+    update = found if base is None else replace(found, adapter=beside(base, found.adapter))
+    return replace(job, phases=phases, update=update)
 
 
 def _idling(served: Served, until_s: float) -> PhaseEnd:
@@ -98,6 +103,7 @@ def _close(
     setting: Setting, state: State, over: ServedRound, jobs: tuple[JobEnd, ...], arrived: Sequence[JobEnd]
 ) -> None:
     """Tells the policy what became of the jobs that the RSU gave, wherever they ended, and records it."""
+    _note_downloads(state, over.served)
     view = over.view
     spent_j = _energy_by_task(jobs)
     outcome = RoundOutcome(view.rsu, view.round, view.start_s, over.close_s, view, over.plan, jobs, spent_j)
@@ -128,8 +134,18 @@ def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd])
             state.local[rsu.rsu, task] = setting.method.aggregator.aggregate(state.local[rsu.rsu, task], arrived)
             contribution = state.contributions.setdefault((rsu.rsu, task), Contribution())
             contribution.updates += len(arrived)
+            contribution.held.update(*(u.adapter.tensors for u in arrived))
+            contribution.ranks += sum(j.assignment.rank for j in jobs if j.update and j.assignment.task == task)
             contribution.samples += sum(u.samples for u in arrived)
             contribution.weight += sum(u.samples * u.fraction for u in arrived)
+
+
+def _note_downloads(state: State, served: Sequence[Served]) -> None:
+    """Remembers up to where vehicles have got what was merged, whatever became of their jobs then."""
+    for job in served:
+        if job.end.phases[0].completed:
+            given = job.end.assignment
+            state.fetched_ranks[given.vehicle, given.task] = state.merged_ranks.get(given.task, 0)
 
 
 def _energy_by_task(jobs: Sequence[JobEnd]) -> dict[str, float]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from iovsim.domain import Assignment, ClientView, Contact, Estimate, RoundView, Rsu, Task, TaskView, Tuning, World
-from iovsim.energy.compute import feasible_ranks
+from iovsim.energy.architectures import with_blocks
+from iovsim.energy.compute import feasible_ranks, room_bits
 from iovsim.engine.estimate import estimate
 from iovsim.engine.state import Method, State
 from iovsim.engine.terms import Terms, mean_gain_at, terms_of
@@ -28,7 +30,15 @@ def observe(
     for contact in world.contacts.active(rsu.rsu, start_s):
         shards = world.vehicles[contact.vehicle].shards
         every = {
-            t.task: terms_of(world, contact, t, method.tuning, start_s, price_bits=method.price.bits)
+            t.task: terms_of(
+                world,
+                contact,
+                t,
+                method.tuning,
+                start_s,
+                price_bits=method.price.bits,
+                ranks_down=_ranks_down(method, state, rsu, contact, t),
+            )
             for t in tasks
             if t.task in shards
         }
@@ -61,7 +71,12 @@ def _task(state: State, rsu: Rsu, task: Task, tuning: Tuning) -> TaskView:
         energy_budget_j=state.budget_j[task.task],
         price=state.price[rsu.rsu, task.task],
         accuracy=state.validated[task.task].accuracy,
+        blocks=len(task.blocks) if tuning is Tuning.LORA else 0,
     )
+
+
+def _ranks_down(method: Method, state: State, rsu: Rsu, contact: Contact, task: Task) -> int | None:
+    return state.ranks_behind(rsu.rsu, contact.vehicle, task.task) if method.stacks else None
 
 
 def _client(
@@ -80,11 +95,21 @@ def _client(
         busy=contact.vehicle in state.busy,
         tasks=tuple(own),
         samples={task: len(terms.samples) for task, terms in own.items()},
-        feasible_ranks={task: feasible_ranks(terms.task, terms.device, terms.tuning) for task, terms in own.items()},
+        feasible_ranks={
+            task: feasible_ranks(_least(method, terms.task), terms.device, terms.tuning) for task, terms in own.items()
+        },
+        memory_bits=room_bits(some.device),
         last_loss={
             task: state.last_loss[contact.vehicle, task] for task in own if (contact.vehicle, task) in state.last_loss
         },
     )
+
+
+def _least(method: Method, task: Task) -> Task:
+    """The task with the least that a client needs of its model."""
+    if not method.partial or not task.blocks:
+        return task
+    return replace(task, charged=with_blocks(task.charged, 1 / len(task.blocks)))
 
 
 def _estimator(terms: Mapping[tuple[str, str], Terms], time_s: float) -> Callable[[Assignment], Estimate]:

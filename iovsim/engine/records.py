@@ -25,7 +25,7 @@ from iovsim.domain import (
 from iovsim.energy.ledger import Entry
 from iovsim.engine.round import ServedRound
 from iovsim.engine.state import Contribution, Setting, State
-from iovsim.learning.aggregate import stable_rank
+from iovsim.learning.aggregators.spectrum import stable_rank
 
 
 def record_round(

@@ -8,7 +8,7 @@ from functools import partial
 
 import simpy
 
-from iovsim.domain import Adapter, Assignment, RoundPlan, RoundView, Rsu, TrainJob, World
+from iovsim.domain import Adapter, Assignment, RoundPlan, RoundView, Rsu, TrainJob
 from iovsim.engine.admit import admit
 from iovsim.engine.ask import ask
 from iovsim.engine.course import FEDERATED_COURSE
@@ -18,7 +18,7 @@ from iovsim.engine.observe import observe
 from iovsim.engine.state import Setting, State
 from iovsim.engine.terms import Terms
 from iovsim.engine.ways import Guard
-from iovsim.learning.adapter import with_head
+from iovsim.learning.adapter import has_learnt, with_head, without
 from iovsim.rng import seed_of
 
 
@@ -66,9 +66,11 @@ def _serve_all(
         assignment = plan.assignments[vehicle]
         own = terms[vehicle, assignment.task]
         start = starts[assignment.task, assignment.rank]
+        if assignment.blocks is not None:
+            start = without(start, _left_out(assignment, own))
         if own.task.local_head:
             start = with_head(start, state.head(vehicle, assignment.task))
-        training = _train_job(setting.world, view, assignment, own, start)
+        training = _train_job(setting, state, view, assignment, own, start)
         state.busy.add(vehicle)
         job = Job(own, assignment, training, view.start_s, setting.world.end_s)
         processes.append(env.process(_busy_meanwhile(state, serve(env, job, FEDERATED_COURSE, watching))))
@@ -106,8 +108,11 @@ def _starting_points(
     }
 
 
-def _train_job(world: World, view: RoundView, assignment: Assignment, terms: Terms, start: Adapter) -> TrainJob:
+def _train_job(
+    setting: Setting, state: State, view: RoundView, assignment: Assignment, terms: Terms, start: Adapter
+) -> TrainJob:
     """Everything that the client's training depends on."""
+    method, known = setting.method, state.local[view.rsu, assignment.task]
     return TrainJob(
         task=assignment.task,
         vehicle=assignment.vehicle,
@@ -118,5 +123,15 @@ def _train_job(world: World, view: RoundView, assignment: Assignment, terms: Ter
         epochs=assignment.local_epochs,
         recipe=replace(terms.task.recipe, learning_rate=terms.task.learning_rates[terms.tuning]),
         dropout=terms.task.lora.dropout,
-        seed=seed_of(world.seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
+        seed=seed_of(setting.world.seed, "training", assignment.task, view.rsu, view.round, assignment.vehicle),
+        base=known if method.stacks and has_learnt(known) else None,
+        pruning=method.pruning if assignment.rank else None,
+        left_out=_left_out(assignment, terms),
     )
+
+
+def _left_out(assignment: Assignment, terms: Terms) -> tuple[str, ...]:
+    """The names of the blocks that the client has not."""
+    if assignment.blocks is None:
+        return ()
+    return tuple(name for number, name in enumerate(terms.task.blocks) if number not in assignment.blocks)

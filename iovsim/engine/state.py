@@ -15,6 +15,7 @@ from iovsim.domain import (
     Metrics,
     Policy,
     PriceRule,
+    Pruning,
     Trainer,
     Tuning,
     World,
@@ -37,6 +38,9 @@ class Method:
     tuning: Tuning = Tuning.LORA
     price: PriceRule = field(default_factory=NoPrice)
     fallback: Fallback | None = None
+    stacks: bool = False  # clients train new adapters beside the global one (`Aggregator`)
+    pruning: Pruning | None = None
+    partial: bool = False  # clients need not have all blocks
 
 
 KeepAdapter = Callable[[str, str, Adapter, Mapping[str, Head]], None]
@@ -61,6 +65,8 @@ class Contribution:
     updates: int = 0
     samples: int = 0
     weight: float = 0.0  # sum of samples times fraction
+    ranks: int = 0  # sum of the updates' ranks
+    held: set[str] = field(default_factory=set)  # the tensors that any of the updates had
 
 
 @dataclass(slots=True)
@@ -87,11 +93,23 @@ class State:
     contributions: dict[tuple[str, str], Contribution] = field(default_factory=dict)
     last_loss: dict[tuple[str, str], float] = field(default_factory=dict)
     best_loss: dict[str, float] = field(default_factory=dict)  # by task: of the latest period that brought updates
+    merged_ranks: dict[str, int] = field(default_factory=dict)  # by task: sum of the ranks of all updates merged so far
+    fetched_ranks: dict[tuple[str, str], int] = field(default_factory=dict)  # what that was at the last download
     heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles
     busy: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 0
     merges: int = 0
+
+    def ranks_behind(self, rsu: str, vehicle: str, task: str) -> int:
+        """How many ranks a vehicle would download here if updates were stacked: all that it has not got.
+
+        Those merged since its last download, and those that this RSU has joined since the last merge. What it got
+        from an RSU before a merge counts for nothing after it, since the merge weighs it anew.
+        """
+        here = self.contributions.get((rsu, task))
+        merged = self.merged_ranks.get(task, 0) - self.fetched_ranks.get((vehicle, task), 0)
+        return merged + (here.ranks if here else 0)
 
     def head(self, vehicle: str, task: str) -> Head:
         """The vehicle's own head: that of its latest delivered update, or the one that everybody begins with."""

@@ -6,8 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iovsim.domain import Assignment, Contact, Device, FloatArray, IntArray, Link, Radio, Task, Tuning, World
-from iovsim.energy.compute import train_flops, train_s, update_bits
+from iovsim.domain import (
+    Architecture,
+    Assignment,
+    Contact,
+    Device,
+    FloatArray,
+    IntArray,
+    Link,
+    Radio,
+    Task,
+    Tuning,
+    World,
+)
+from iovsim.energy.architectures import with_blocks
+from iovsim.energy.compute import stack_bits, train_flops, train_s, update_bits
 from iovsim.radio.rate import rate_bps
 
 
@@ -23,6 +36,7 @@ class Terms:
     radio: Radio
     tuning: Tuning
     price_bits: float = 0.0  # broadcast with the download
+    ranks_down: int | None = None  # where factors are stacked: how many ranks the vehicle is behind
 
 
 def mean_gain_at(link: Link, time_s: float) -> float:
@@ -31,29 +45,48 @@ def mean_gain_at(link: Link, time_s: float) -> float:
 
 
 def terms_of(
-    world: World, contact: Contact, task: Task, tuning: Tuning, time_s: float, price_bits: float = 0.0
+    world: World,
+    contact: Contact,
+    task: Task,
+    tuning: Tuning,
+    time_s: float,
+    *,
+    price_bits: float = 0.0,
+    ranks_down: int | None = None,
 ) -> Terms:
     """The terms under which the vehicle of `contact` would serve `task` from `time_s` on."""
     vehicle = world.vehicles[contact.vehicle]
     link = world.links.link(contact.contact)
     held = vehicle.shards[task.task].held(time_s)
-    return Terms(contact, link, vehicle.device, task, held, world.radio, tuning, price_bits)
+    return Terms(contact, link, vehicle.device, task, held, world.radio, tuning, price_bits, ranks_down)
 
 
-def up_bits(terms: Terms, rank: int) -> float:
-    """Bits of one update on the air."""
-    return update_bits(terms.task.charged, rank, terms.tuning, local_head=terms.task.local_head)
+def charged(terms: Terms, assignment: Assignment) -> Architecture:
+    """The model that is charged, without the blocks that the client has not."""
+    if assignment.blocks is None:
+        return terms.task.charged
+    return with_blocks(terms.task.charged, len(assignment.blocks) / len(terms.task.blocks))
 
 
-def down_bits(terms: Terms, rank: int) -> float:
-    """Bits of one download: as much as an update, and the price of energy where the method has one."""
-    return up_bits(terms, rank) + terms.price_bits
+def up_bits(terms: Terms, assignment: Assignment) -> float:
+    """Bits of the update that it sends. A rank that training gives up is sent for the last time."""
+    return update_bits(charged(terms, assignment), assignment.rank, terms.tuning, local_head=terms.task.local_head)
+
+
+def down_bits(terms: Terms, assignment: Assignment) -> float:
+    """Bits of one download, with the price of energy where the method has one.
+
+    As much as the update, or all stacked factors that the vehicle has not got yet.
+    """
+    if terms.ranks_down is None:
+        return up_bits(terms, assignment) + terms.price_bits
+    return stack_bits(terms.task.charged, terms.ranks_down, local_head=terms.task.local_head) + terms.price_bits
 
 
 def compute_s(terms: Terms, assignment: Assignment) -> float:
     """Seconds of local training: FLOPs of the charged architecture over the device's effective speed."""
     samples = assignment.local_epochs * len(terms.samples)
-    return train_s(terms.device, train_flops(terms.task.charged, assignment.rank, samples, terms.tuning))
+    return train_s(terms.device, train_flops(charged(terms, assignment), assignment.rank, samples, terms.tuning))
 
 
 def downlink_bps(terms: Terms, assignment: Assignment, gain: FloatArray) -> FloatArray:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iovsim.domain import FallbackView, Link, PhaseEnd, Rsu, Way, WayKind, World
-from iovsim.energy.compute import feasible_ranks, optimiser_bits, train_flops, train_j, train_s
+from iovsim.energy.compute import optimiser_bits, room_bits, train_flops, train_j, train_s, training_memory_bits
 from iovsim.energy.radio_energy import sidelink_j, uplink_j, waiting_j
 from iovsim.engine.alarm import Alarm
 from iovsim.engine.estimate import upload_s
 from iovsim.engine.job import Job
 from iovsim.engine.sidelink import sending_s
 from iovsim.engine.state import Method, State
-from iovsim.engine.terms import Terms, terms_of, up_bits
+from iovsim.engine.terms import Terms, charged, terms_of, up_bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,16 +100,17 @@ def carriers_of(guard: Guard, job: Job, alarm: Alarm, links: dict[int, Link]) ->
     terms, given = job.terms, job.assignment
     if alarm.has_left or alarm.steps == 0 or (alarm.left_s > 0 and terms.task.local_head):
         return {}
-    bits = up_bits(terms, given.rank)
+    bits = up_bits(terms, given)
+    model = replace(terms.task, charged=charged(terms, given))
     if alarm.left_s > 0:
-        bits += optimiser_bits(terms.task, given.rank, terms.tuning)
+        bits += optimiser_bits(model, given.rank, terms.tuning)
     found = {}
     for contact in guard.world.contacts.active(guard.rsu.rsu, alarm.time_s):
         shards = guard.world.vehicles[contact.vehicle].shards
         if contact.vehicle in guard.state.busy or contact.vehicle == given.vehicle or given.task not in shards:
             continue
         own = terms_of(guard.world, contact, terms.task, terms.tuning, alarm.time_s)
-        if len(own.samples) and given.rank in feasible_ranks(own.task, own.device, own.tuning):
+        if len(own.samples) and training_memory_bits(model, given.rank, own.tuning) <= room_bits(own.device):
             if contact.contact not in links:
                 links[contact.contact] = guard.world.sidelinks.link(terms.contact, contact)
             carrier = _carrier(job, alarm, own, links[contact.contact], bits)
@@ -124,7 +125,7 @@ def _carrier(job: Job, alarm: Alarm, own: Terms, link: Link, bits: float) -> Car
     """The vehicle of `own` as a carrier: it does the steps that are left, and sends on the job's share of the band."""
     given = job.assignment
     samples = given.local_epochs * len(job.terms.samples)
-    flops = train_flops(own.task.charged, given.rank, samples, own.tuning)
+    flops = train_flops(charged(own, given), given.rank, samples, own.tuning)
     work_s = train_s(own.device, flops) * (1.0 - alarm.steps / alarm.planned_steps)
     air_s = sending_s(own.radio, link, given.power_w, bits, alarm.time_s)
     up_s = upload_s(own, given, alarm.time_s)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from iovsim.config import BackboneSection, DataSection
-from iovsim.learning.aggregate import AGGREGATORS
+from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
 from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING

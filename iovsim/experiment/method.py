@@ -10,7 +10,7 @@ from iovsim.engine import Method
 from iovsim.errors import ScenarioError, located
 from iovsim.experiment.registry import make
 from iovsim.experiment.tasks import check_tuning
-from iovsim.learning.aggregate import AGGREGATORS
+from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
 from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, StagedPolicy
 
@@ -18,13 +18,18 @@ from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, Staged
 def build_method(file: PolicyFile) -> Method:
     """Fresh objects, so that nothing learnt in one run reaches another. Raises `ScenarioError`."""
     where = f"policy {file.name!r}"
+    aggregator = make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute"))
+    tuning = Tuning(file.tuning)
     return Method(
         policy=build_policy(file.policy, where),
-        aggregator=make(file.aggregator, AGGREGATORS, f"{where}, aggregator", ("aggregate", "redistribute")),
+        aggregator=aggregator,
         budget=make(file.budget, BUDGETS, f"{where}, budget", ("check", "redistribute")),
         forecast=make(file.forecast, FORECASTS, f"{where}, forecast", ("residual_s", "next_rsu")),
         price=make(file.price, PRICES, f"{where}, price", ("bits", "update")),
-        tuning=Tuning(file.tuning),
+        tuning=tuning,
+        stacks=tuning is Tuning.LORA and getattr(aggregator, "stacks", False),
+        pruning=getattr(aggregator, "pruning", None),
+        partial=tuning is Tuning.LORA and getattr(aggregator, "partial", False),
         fallback=make(
             file.fallback, FALLBACKS, f"{where}, fallback", () if file.fallback.kind == "none" else ("choose",)
         ),

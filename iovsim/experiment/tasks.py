@@ -10,10 +10,11 @@ from iovsim.config import HubSection, MinilmSection, ModelFolderSection, RoadVit
 from iovsim.domain import Architecture, LoraRule, Recipe, Scaling, Task, Tuning
 from iovsim.energy import ARCHITECTURES, with_head, with_lora, with_tokens
 from iovsim.errors import ScenarioError, located, near_match
-from iovsim.learning.backbones.backbone import Backbone, layers
+from iovsim.learning.backbones.backbone import Backbone, adapted_blocks, layers
 from iovsim.learning.backbones.roadvit import roadvit
 from iovsim.learning.data.samples import Data
 from iovsim.learning.footprint import footprint, usual_and_long_tokens
+from iovsim.learning.lora import PREFIX
 
 
 def build_backbones(scenario: Scenario) -> dict[str, Backbone]:
@@ -63,6 +64,7 @@ def build_task(scenario: Scenario, section: TaskSection, data: Data, backbone: B
         local_head=section.head == "local",
         round_energy_j=section.round_energy_j,
         charged=_charged(scenario, section, data, backbone),
+        blocks=tuple(f"{PREFIX}trunk.{name}" for name in adapted_blocks(backbone.trunk, rule.top_blocks)),
     )
 
 

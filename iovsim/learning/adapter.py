@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,10 +36,30 @@ def with_head(adapter: Adapter, head: Mapping[str, Float32Array]) -> Adapter:
     return replace(adapter, tensors={**adapter.tensors, **head})
 
 
+def without(adapter: Adapter, blocks: Sequence[str]) -> Adapter:
+    """The adapter without what belongs to these blocks."""
+    left_out = tuple(f"{block}." for block in blocks)
+    kept = {name: array for name, array in adapter.tensors.items() if not name.startswith(left_out)}
+    return replace(adapter, tensors=kept)
+
+
 def factors(adapter: Adapter, layer: str) -> tuple[FloatArray, FloatArray]:
     """A layer's update as two factors in float64, scale included in the left: (outputs, rank) and (rank, inputs)."""
     left = adapter.scale * adapter.tensors[f"{layer}.lora_B.weight"].astype(np.float64)
     return left, adapter.tensors[f"{layer}.lora_A.weight"].astype(np.float64)
+
+
+def beside(base: Adapter, adapter: Adapter) -> Adapter:
+    """An adapter and the one that it was trained beside, as one with the directions of both and `adapter`'s head."""
+    rank = base.rank + adapter.rank
+    scale = adapter.scaling.scale(adapter.alpha, rank)
+    tensors = dict(adapter.tensors)
+    for layer in adapted_layers(adapter):
+        pairs = factors(base, layer), factors(adapter, layer)
+        left, right = (np.concatenate(parts, axis=1 - k) for k, parts in enumerate(zip(*pairs, strict=True)))
+        tensors[f"{layer}.lora_B.weight"] = (left / scale).astype(np.float32)
+        tensors[f"{layer}.lora_A.weight"] = right.astype(np.float32)
+    return replace(adapter, rank=rank, tensors=tensors)
 
 
 def is_finite(adapter: Adapter) -> bool:

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from iovsim.domain import Architecture, IntArray, LoraRule
-from iovsim.learning.backbones.backbone import Backbone, layers, lowest_adapted
+from iovsim.learning.backbones.backbone import Backbone, adapted_blocks, layers, lowest_adapted
 from iovsim.learning.data.samples import Pictures, Texts
 from iovsim.learning.lora import peft_model
 
@@ -40,6 +40,7 @@ def footprint(backbone: Backbone, inputs: Pictures | Texts, rule: LoraRule, clas
     widths = tuple((layer.in_features, layer.out_features) for layer in adapted)
     sizes = [inputs + outputs for inputs, outputs in widths]
     lowest = lowest_adapted(backbone.trunk, rule.top_blocks)
+    blocks = adapted_blocks(backbone.trunk, rule.top_blocks)
     rows, flops, frozen_flops = _rows_and_flops(backbone.trunk, adapted, lowest, usual)
     long_rows, _, _ = _rows_and_flops(backbone.trunk, adapted, lowest, long)
     trained = {name: p.detach().requires_grad_() for name, p in backbone.trunk.named_parameters()}
@@ -53,11 +54,14 @@ def footprint(backbone: Backbone, inputs: Pictures | Texts, rule: LoraRule, clas
         tokens=round(float(np.average(rows, weights=sizes))),
         long_tokens=round(float(np.average(long_rows, weights=sizes))),
         widths=widths,
-        base_parameters=sum(parameter.numel() for parameter in backbone.trunk.parameters()),
+        base_parameters=_parameters([backbone.trunk]),
         activation_bits=kept - sum(long_rows) * PARAMETER_BITS,  # what is inside the adapters is charged by rank
         full_activation_bits=_kept_bits(lambda: functional_call(backbone.trunk, trained, long), backbone.trunk),
         parameter_bits=PARAMETER_BITS,
         head_parameters=(backbone.width + 1) * classes,
+        blocks=len(blocks),
+        block_flops=_block_flops(backbone.trunk, blocks, usual),
+        block_parameters=_parameters([backbone.trunk.get_submodule(name) for name in blocks]) // max(len(blocks), 1),
     )
 
 
@@ -105,6 +109,29 @@ def _rows_and_flops(
         for hook in hooks:
             hook.remove()
     return rows, flops.get_total_flops(), before[0]
+
+
+def _block_flops(trunk: nn.Module, blocks: Sequence[str], sample: tuple[Tensor, ...]) -> float:
+    """FLOPs of the forward pass from the first to the last of the blocks, by their number."""
+    if not blocks:
+        return 0.0
+    flops, seen = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED), list[int]()
+    first, last = (trunk.get_submodule(blocks[k]) for k in (0, -1))
+    hooks = [
+        first.register_forward_pre_hook(lambda *_: seen.append(flops.get_total_flops())),
+        last.register_forward_hook(lambda *_: seen.append(flops.get_total_flops())),
+    ]
+    try:
+        with torch.no_grad(), flops:
+            trunk(*sample)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return (seen[-1] - seen[0]) / len(blocks)
+
+
+def _parameters(modules: Sequence[nn.Module]) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
 def _kept_bits(forward: Callable[[], Tensor], model: nn.Module) -> float:

@@ -8,7 +8,7 @@ initial law.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import nn
 from iovsim.domain import Adapter, Float32Array, LoraRule, Scaling, Tuning
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import HEAD, adapted_layers, draw_a, factors
-from iovsim.learning.backbones.backbone import Backbone, Classifier, classifier, head_tensors, layers
+from iovsim.learning.backbones.backbone import Backbone, Classifier, classifier, head_tensors, layers, leave_out
 from iovsim.rng import seed_of, stream
 
 if TYPE_CHECKING:  # PEFT takes seconds to import, and only the reference trainer computes with it
@@ -28,23 +28,23 @@ PREFIX = "base_model.model."
 """What PEFT puts before the names of the model's own parameters."""
 
 
-def lora_config(backbone: Backbone, rule: LoraRule, rank: int) -> LoraConfig:
-    """The rule at one rank for the layers of this backbone; the head is trained in full.
+def lora_config(backbone: Backbone, rule: LoraRule, rank: int, left_out: Sequence[str] = ()) -> LoraConfig:
+    """The rule at one rank for the layers of this backbone but those left out; the head is trained in full.
 
     Raises `TrainingError` where the backbone has no layers of the rule's roles, or fewer blocks than the rule adapts.
     """
     from peft import LoraConfig
 
-    return LoraConfig(**lora_settings(backbone, rule, rank))
+    return LoraConfig(**lora_settings(backbone, rule, rank, left_out))
 
 
-def lora_settings(backbone: Backbone, rule: LoraRule, rank: int) -> dict[str, Any]:
+def lora_settings(backbone: Backbone, rule: LoraRule, rank: int, left_out: Sequence[str] = ()) -> dict[str, Any]:
     """The arguments of `lora_config`, which are also what PEFT's file of an adapter says; raises the same."""
     names = layers(backbone.trunk, rule.targets, f"backbone {backbone.name}, lora", rule.top_blocks)
     return {
         "r": rank,
         "lora_alpha": rule.alpha,
-        "target_modules": [f"trunk.{name}" for name in names],
+        "target_modules": [f"trunk.{name}" for name in names if not name.startswith(tuple(f"{b}." for b in left_out))],
         "modules_to_save": ["head"],
         "lora_dropout": rule.dropout,
         "use_rslora": rule.scaling is Scaling.RSLORA,
@@ -78,11 +78,16 @@ def initial(
     return Adapter(rank if tuning is Tuning.LORA else 0, rule.alpha, tensors, rule.scaling, tuning)
 
 
-def peft_model(backbone: Backbone, classes: int, rule: LoraRule, rank: int) -> PeftModel:
-    """The backbone with empty LoRA layers of this rank, to be filled by `load_into`; it shares the frozen weights."""
+def peft_model(backbone: Backbone, classes: int, rule: LoraRule, rank: int, left_out: Sequence[str] = ()) -> PeftModel:
+    """The backbone with empty LoRA layers of this rank, to be filled by `load_into`; it shares the frozen weights.
+
+    The blocks of these names (within the trunk) are left out.
+    """
     from peft import get_peft_model
 
-    model = get_peft_model(classifier(backbone, classes), lora_config(backbone, rule, rank))
+    whole = classifier(backbone, classes)
+    leave_out(whole.trunk, left_out)
+    model = get_peft_model(whole, lora_config(backbone, rule, rank, left_out))
     _drop_only_in_adapters(model)
     return model
 
@@ -116,6 +121,26 @@ def load_into(model: nn.Module, adapter: Adapter) -> None:
             f"adapter of rank {adapter.rank}: does not fit the model; missing {missing}, unknown "
             f"{list(outcome.unexpected_keys)}."
         )
+
+
+def merge_base(model: nn.Module, backbone: Backbone, base: Adapter | None, layers_of: Adapter) -> None:
+    """Puts `W + scale * B @ A` of `base` in the place of the frozen weights W of the layers that `layers_of` has.
+
+    Without a base they are the backbone's own again.
+    """
+    for layer in adapted_layers(layers_of):
+        weight = backbone.trunk.get_parameter(f"{layer.removeprefix(f'{PREFIX}trunk.')}.weight")
+        if base is not None:
+            left, right = factors(base, layer)
+            merged = weight.detach().double() + torch.from_numpy(left @ right)
+            weight = nn.Parameter(merged.to(weight.dtype), requires_grad=False)
+        model.get_submodule(layer).get_submodule("base_layer").weight = weight
+
+
+def factors_of(model: nn.Module) -> list[tuple[nn.Parameter, nn.Parameter]]:
+    """A and B of every adapted layer of a PEFT model."""
+    named = dict(model.named_parameters())
+    return [(a, named[name.replace(".lora_A.", ".lora_B.")]) for name, a in named.items() if ".lora_A." in name]
 
 
 def taken_from(model: nn.Module, like: Adapter) -> Adapter:

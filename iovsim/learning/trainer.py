@@ -17,6 +17,7 @@ from iovsim.domain import (
     Head,
     IntArray,
     Metrics,
+    Pruning,
     Recipe,
     Scaling,
     TrainJob,
@@ -32,6 +33,7 @@ from iovsim.learning.evaluator import Evaluator
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
 from iovsim.learning.order import epochs_of
 from iovsim.learning.prepared import LearningTask, Prepared, check_job, prepare
+from iovsim.learning.pruning import add_gradient, kept_rank, pruned
 from iovsim.learning.threads import use_one_thread
 from iovsim.rng import seed_of
 
@@ -48,7 +50,7 @@ class PeftTrainer:
         """
         use_one_thread()
         self._tasks = {name: prepare(name, learning) for name, learning in tasks.items()}
-        self._models: dict[tuple[str, int, float, Scaling, Tuning, float], nn.Module] = {}
+        self._models: dict[tuple[str, int, float, Scaling, Tuning, float, tuple[str, ...]], nn.Module] = {}
         self._evaluator = Evaluator(self.prepared, self._features)
         self._waiting: dict[int, TrainJob] = {}
         self._submitted = 0
@@ -90,17 +92,19 @@ class PeftTrainer:
         epochs = epochs_of(job, prepared.pool.lengths)
         losses: list[float] = []  # mean over the batches of each epoch
         with torch.random.fork_rng(devices=[]):
-            model = self._filled(job.task, job.adapter, job.dropout)
+            model = self._filled(job)
             optimiser = optimiser_of([p for p in model.parameters() if p.requires_grad], job.recipe)
             torch.manual_seed(seed_of(job.seed, "dropout"))
             for epoch, order in enumerate(epochs):
-                steps = [_step(model, prepared, batch, optimiser, job.recipe) for batch in order]
+                steps = [_step(model, prepared, batch, optimiser, job) for batch in order]
                 losses.append(math.fsum(steps) / len(steps))
                 if not math.isfinite(losses[-1]):
                     return diverged(job, f"the loss is {losses[-1]} in epoch {epoch}")
         adapter = lora.taken_from(model, job.adapter)
         if not is_finite(adapter):
             return diverged(job, "weights are no longer finite")
+        if job.pruning is not None:
+            adapter = pruned(job.adapter, adapter, job.pruning)
         return Update(adapter, len(job.samples), losses[0], losses[-1], sum(map(len, epochs)) / job.planned_steps)
 
     def evaluate(self, task: str, adapter: Adapter, heads: Sequence[Head] = ()) -> Evaluation:
@@ -123,13 +127,14 @@ class PeftTrainer:
             raise TrainingError(f"task {name!r} is not known to the trainer; {near_match(name, self._tasks)}")
         return self._tasks[name]
 
-    def _filled(self, task: str, adapter: Adapter, dropout: float) -> nn.Module:
-        """The model of the adapter's rank (built once), holding the adapter."""
-        learning = self.prepared(task).learning
-        key = (task, adapter.rank, adapter.alpha, adapter.scaling, adapter.tuning, dropout)
+    def _filled(self, job: TrainJob) -> nn.Module:
+        """The model of the adapter's rank (built once), holding the job's adapter, and what it is trained beside."""
+        learning, adapter = self.prepared(job.task).learning, job.adapter
+        key = (job.task, adapter.rank, adapter.alpha, adapter.scaling, adapter.tuning, job.dropout, job.left_out)
         if key not in self._models:
-            self._models[key] = _model(learning, adapter, dropout)
+            self._models[key] = _model(learning, job)
         lora.load_into(self._models[key], adapter)
+        lora.merge_base(self._models[key], learning.backbone, job.base, adapter)
         return self._models[key]
 
     def _features(self, task: str, adapter: Adapter, _: str, inputs: Inputs, rows: IntArray) -> torch.Tensor:
@@ -152,24 +157,35 @@ def optimiser_of(parameters: Sequence[nn.Parameter], recipe: Recipe) -> torch.op
 
 
 def _step(
-    model: nn.Module, prepared: Prepared, batch: IntArray, optimiser: torch.optim.Optimizer, recipe: Recipe
+    model: nn.Module, prepared: Prepared, batch: IntArray, optimiser: torch.optim.Optimizer, job: TrainJob
 ) -> float:
-    """One step on the samples of `batch`; returns the loss before it."""
+    """One step on the samples of `batch`; returns the loss before it, without a regulariser of the method's."""
     labels = torch.from_numpy(prepared.learning.data.train.labels[batch])
     losses = functional.cross_entropy(model(*prepared.pool.batch(batch)), labels, reduction="none")
     # Not torch's own weighted mean: it divides by the batch's weights, so a batch of one class is not weighted.
     loss = (losses * torch.from_numpy(prepared.class_weights)[labels]).mean()
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    if math.isfinite(recipe.clip_norm):
-        nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], recipe.clip_norm)
+    if job.pruning is not None:
+        _add_penalty(model, job.adapter.rank, job.pruning)
+    clip_norm = job.recipe.clip_norm
+    if math.isfinite(clip_norm):
+        nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip_norm)
     optimiser.step()
     return loss.item()
 
 
-def _model(learning: LearningTask, adapter: Adapter, dropout: float) -> nn.Module:
-    classes = learning.task.classes
+def _add_penalty(model: nn.Module, rank: int, pruning: Pruning) -> None:
+    keep = torch.tensor([kept_rank(rank, pruning)])
+    for a, b in lora.factors_of(model):
+        if a.grad is not None and b.grad is not None:
+            add_gradient(pruning.penalty, keep, a.detach()[None], b.detach()[None], a.grad[None], b.grad[None])
+
+
+def _model(learning: LearningTask, job: TrainJob) -> nn.Module:
+    adapter, classes = job.adapter, learning.task.classes
     if adapter.tuning is not Tuning.LORA:
         return lora.reference_model(learning.backbone, classes, adapter.tuning)
-    rule = replace(learning.task.lora, alpha=adapter.alpha, scaling=adapter.scaling, dropout=dropout)
-    return lora.peft_model(learning.backbone, classes, rule, adapter.rank)
+    rule = replace(learning.task.lora, alpha=adapter.alpha, scaling=adapter.scaling, dropout=job.dropout)
+    left_out = [name.removeprefix(f"{lora.PREFIX}trunk.") for name in job.left_out]
+    return lora.peft_model(learning.backbone, classes, rule, adapter.rank, left_out)

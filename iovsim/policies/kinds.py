@@ -13,11 +13,14 @@ from iovsim.policies.authors_budget import AuthorsBudgets
 from iovsim.policies.bandit_rank import ucb_dual
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.convergence import ConvergenceBudgets
+from iovsim.policies.cubic_budget import CubicBudget
 from iovsim.policies.energy import KeepToBudget
 from iovsim.policies.fallback import CheapestWay, EarlyUpload
 from iovsim.policies.in_time import KeepInTime
+from iovsim.policies.kept_rank import KeptRank
 from iovsim.policies.price import DualPrice, NoPrice
-from iovsim.policies.rank import FixedRank, ResidualContactRank
+from iovsim.policies.random_blocks import RandomBlocks
+from iovsim.policies.rank import FixedRank, ResidualContactRank, TierRank
 from iovsim.policies.select import SelectAll, SelectRandom
 from iovsim.policies.staged import StagedPolicy
 
@@ -58,6 +61,10 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "select-random": SelectRandom,
     "keep-in-time": KeepInTime,
     "fixed-rank": FixedRank,
+    "tier-rank": TierRank,
+    "kept-rank": KeptRank,
+    "cubic-budget": CubicBudget,
+    "random-blocks": RandomBlocks,
     "residual-contact-rank": ResidualContactRank,
     "keep-to-budget": KeepToBudget,
     "ucb-dual": ucb_dual,

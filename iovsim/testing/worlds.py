@@ -37,7 +37,7 @@ from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
 from iovsim.engine.state import Method
 from iovsim.learning.adapter import HEAD, head_of
-from iovsim.learning.aggregate import SvdAggregator
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies import StagedPolicy
 from iovsim.policies.budget import KeepBudgets
@@ -46,7 +46,7 @@ from iovsim.radio.sidelink import Sidelinks
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz
 
-LAYERS = {"layers.0.query": (6, 6), "layers.0.value": (6, 6)}
+LAYERS = {f"layers.{block}.{name}": (6, 6) for block in (0, 1) for name in ("query", "value")}
 CLASSES = 4
 
 
@@ -141,6 +141,7 @@ def tiny_world(seed: int = 0, *, vehicles: int = 8, rsus: int = 2, duration_s: f
         local_head=False,
         round_energy_j=500.0,
         charged=ARCHITECTURES["vit-base-patch16-224"],
+        blocks=("layers.0", "layers.1"),
     )
     sites = tuple(Rsu(f"rsu{i}", 200.0 + 400.0 * i, 20.0, 5.0, 200.0, ("signs",)) for i in range(rsus))
     fleet = {f"v{i:02d}": stream(seed, "tiny world", i).uniform(5.0, 15.0) for i in range(vehicles)}

@@ -8,7 +8,17 @@ from itertools import pairwise
 import pytest
 
 from iovsim.domain import ROLES, LoraRule
-from iovsim.energy import ARCHITECTURES, ENCODERS, lora_parameters, update_bits, with_head, with_lora, with_tokens
+from iovsim.energy import (
+    ARCHITECTURES,
+    ENCODERS,
+    lora_parameters,
+    update_bits,
+    vision_transformer,
+    with_blocks,
+    with_head,
+    with_lora,
+    with_tokens,
+)
 from iovsim.errors import ScenarioError
 
 
@@ -118,7 +128,8 @@ def test_top_blocks_of_vit_by_hand(top: int) -> None:
     assert found.widths == ((768, 768), (768, 3072)) * top
     assert found.activation_bits == 32 * top * (8 * 197 * 768 + 12 * 197 + 197 * 3072)
     everywhere = with_lora(model, on("query", "mlp_in"))
-    assert replace(found, widths=everywhere.widths, activation_bits=0.0, backward_flops=0.0) == replace(
+    assert found.blocks == top
+    assert replace(found, widths=everywhere.widths, activation_bits=0.0, backward_flops=0.0, blocks=12) == replace(
         everywhere, activation_bits=0.0, backward_flops=0.0
     )
 
@@ -213,3 +224,39 @@ def test_unknown_targets_and_models() -> None:
 
 def test_names_are_keys() -> None:
     assert {name: model.name for name, model in ARCHITECTURES.items()} == {name: name for name in ARCHITECTURES}
+
+
+@pytest.mark.parametrize("top", [None, 4])
+def test_blocks_that_are_left_out_cost_nothing(top: int | None) -> None:
+    """By hand for ViT-B/16, and equal to a shallower model where all blocks are adapted."""
+    model = with_lora(ARCHITECTURES["vit-base-patch16-224"], on("query", "value", top_blocks=top))
+    assert with_blocks(model, 1.0) == model
+    half = with_blocks(model, 0.5)
+    adapted = top or 12
+    block = 4 * 197 * 768**2 + 2 * 197**2 * 768 + 8 * 197 * 768**2
+    assert model.block_flops == 2 * block
+    assert half.blocks == adapted // 2
+    assert half.forward_flops == model.forward_flops - adapted * block
+    assert half.backward_flops == model.backward_flops - adapted * block
+    assert len(half.widths) == adapted
+    assert update_bits(half, 8) == 32 * (8 * 1536 * adapted + model.head_parameters)
+    assert half.base_parameters == model.base_parameters - adapted // 2 * (12 * 768**2 + 13 * 768)
+    assert half.activation_bits == model.activation_bits / 2
+    if top is None:
+        shallow = vision_transformer("shallow", replace(ENCODERS["vit-base-patch16-224"], depth=6))
+        assert replace(half, name="shallow", full_activation_bits=0.0) == replace(shallow, full_activation_bits=0.0)
+    assert with_blocks(model, 1e-3).blocks == 1
+
+
+def test_of_a_model_without_known_blocks_none_can_be_left_out() -> None:
+    with pytest.raises(ScenarioError, match="its blocks are not known"):
+        with_blocks(replace(ARCHITECTURES["roadvit"], blocks=0), 0.5)
+
+
+def test_blocks_of_longer_texts_cost_more() -> None:
+    text = with_lora(ARCHITECTURES["bert-base-uncased"], on("query"))
+    usual = with_tokens(text, mean=64, long=128)
+    halves = with_blocks(text, 0.5), with_blocks(usual, 0.5)
+    for half, model in zip(halves, (text, usual), strict=True):
+        pooler = 2 * 768**2
+        assert half.forward_flops - pooler == pytest.approx((model.forward_flops - pooler) / 2)

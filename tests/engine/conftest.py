@@ -9,11 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iovsim.domain import BudgetPolicy, Contact, ContactEnd, Fallback, Forecast, Link, Policy, PriceRule, Tuning, World
+from iovsim.domain import (
+    Aggregator,
+    BudgetPolicy,
+    Contact,
+    ContactEnd,
+    Fallback,
+    Forecast,
+    Link,
+    Policy,
+    PriceRule,
+    Tuning,
+    World,
+)
 from iovsim.engine import Method, Setting, State, simulate
 from iovsim.engine.state import KeepAdapter
 from iovsim.engine.terms import Terms
-from iovsim.learning.aggregate import SvdAggregator
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.price import NoPrice
@@ -68,17 +80,22 @@ def run_world(tmp_path: Path) -> Runner:
         budget: BudgetPolicy | None = None,
         price: PriceRule | None = None,
         fallback: Fallback | None = None,
+        aggregator: Aggregator | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1
+        joining = aggregator or SvdAggregator()
         method = Method(
             policy,
-            SvdAggregator(),
+            joining,
             budget or KeepBudgets(),
             forecast or HeadingForecast(),
             tuning,
             price or NoPrice(),
-            fallback,
+            stacks=getattr(joining, "stacks", False),
+            pruning=getattr(joining, "pruning", None),
+            partial=getattr(joining, "partial", False),
+            fallback=fallback,
         )
         manifest = Manifest(
             world=world.name,

@@ -13,7 +13,7 @@ from iovsim.engine.observe import observe
 from iovsim.engine.simulate import initial_state
 from iovsim.engine.state import Method
 from iovsim.errors import PolicyError
-from iovsim.learning.aggregate import SvdAggregator
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.mobility.forecast import HeadingForecast
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.kinds import all_available
@@ -44,7 +44,8 @@ def test_a_sound_plan_passes_with_its_estimate(view: RoundView) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rank": 3}, r"vehicle 'v00': rank 3 is not among the ranks that its memory holds, \[2, 4, 8\]"),
+        ({"rank": 9}, r"vehicle 'v00': rank 9 does not fit; of the task's ranks its memory holds \[2, 4, 8\], and any"),
+        ({"rank": 0}, r"vehicle 'v00': rank 0 does not fit"),
         ({"task": "lights"}, r"vehicle 'v00': has no data for task 'lights' here; its tasks are \['signs'\]"),
         ({"power_w": 0.0}, r"power_w = 0; allowed are \(0, 0.19"),
         ({"power_w": 9.0}, r"power_w = 9; allowed are"),

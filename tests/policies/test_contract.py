@@ -21,7 +21,7 @@ from iovsim.domain import (
     WayKind,
 )
 from iovsim.errors import PolicyError, ScenarioError
-from iovsim.learning.aggregate import AGGREGATORS
+from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.policies.budget import unchanged
 from iovsim.policies.draft import draft
 from iovsim.policies.fallback import CheapestWay, EarlyUpload, way_of

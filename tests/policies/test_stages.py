@@ -8,10 +8,11 @@ import pytest
 
 from iovsim.domain import RoundPlan, RoundView
 from iovsim.errors import PolicyError, ScenarioError
+from iovsim.policies.cubic_budget import CubicBudget
 from iovsim.policies.draft import draft, equal_shares
 from iovsim.policies.energy import KeepToBudget
 from iovsim.policies.in_time import KeepInTime, slack_s
-from iovsim.policies.rank import FixedRank, ResidualContactRank
+from iovsim.policies.rank import FixedRank, ResidualContactRank, TierRank
 from iovsim.policies.select import SelectAll, SelectRandom
 from iovsim.testing import tiny_views
 
@@ -140,3 +141,49 @@ def test_keep_to_budget_never_lowers_a_rank() -> None:
 def test_wrong_parameters_are_refused(make: object, message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_a_client_without_memory_for_an_exact_rank_is_left_out() -> None:
+    view = CROWDED[0]
+    tight = replace(view, clients=tuple(replace(c, feasible_ranks={"signs": (2,)}) for c in view.clients[:2]))
+    tight = replace(tight, clients=(*tight.clients, *view.clients[2:]))
+    plan = FixedRank(8, exact=True)(tight, draft(tight, tight.clients))
+    assert plan.assignments
+    assert {a.rank for a in plan.assignments.values()} == {8}
+    assert set(plan.assignments) == {
+        c.vehicle for c in view.clients[2:] if not c.busy and 8 in c.feasible_ranks["signs"]
+    }
+    assert sum(a.bandwidth_up_hz for a in plan.assignments.values()) == pytest.approx(view.bandwidth_up_hz)
+
+
+def test_tiers_have_their_ranks_as_far_as_task_and_memory_have_them() -> None:
+    view = CROWDED[0]
+    clients = {c.vehicle: c for c in view.clients}
+    plan = TierRank({"agx-orin": 100, "orin-nx": 5, "orin-nano": 1, "telematics": 8})(view, draft(view, view.clients))
+    expected = {"agx-orin": 8, "orin-nx": 4, "orin-nano": 2}
+    assert {clients[v].tier: a.rank for v, a in plan.assignments.items()} == expected
+    with pytest.raises(PolicyError, match=r"the tier 'orin-nano' has none; did you mean 'orin-nan'\? .* Add it"):
+        TierRank({"orin-nan": 4, "orin-nx": 4, "agx-orin": 4})(view, draft(view, view.clients))
+    for wrong in ({}, {"orin-nx": 0}, {"orin-nx": 2.5}, {"orin-nx": True}):
+        with pytest.raises(ScenarioError, match="give each device tier a whole number"):
+            TierRank(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("start", [1.0, 1.5, 3.0])
+def test_the_cubic_budget_starts_high_and_settles(start: float) -> None:
+    stage = CubicBudget(rounds=20, warm_up=3, settled=5, start=start)
+    factors = [stage.factor(number) for number in range(30)]
+    assert set(factors[:4]) == {start}
+    assert set(factors[15:]) == {1.0}
+    assert factors[9] == pytest.approx(1 + (start - 1) / 8), "half way, the cube of one half is left"
+    assert factors == sorted(factors, reverse=True)
+
+
+def test_the_cubic_budget_raises_ranks_as_far_as_memory_goes() -> None:
+    view = replace(CROWDED[0], round=0)
+    plan = FixedRank(4)(view, draft(view, view.clients))
+    assert {a.rank for a in CubicBudget(10, start=1.6)(view, plan).assignments.values()} == {6}
+    assert {a.rank for a in CubicBudget(10, start=4.0)(view, plan).assignments.values()} == {8}
+    for wrong in ({"rounds": 3, "warm_up": 2, "settled": 1}, {"rounds": 3, "warm_up": -1}, {"rounds": 3, "start": 0.5}):
+        with pytest.raises(ScenarioError):
+            CubicBudget(**wrong)

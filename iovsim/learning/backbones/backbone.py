@@ -115,6 +115,28 @@ def blocks_of(trunk: nn.Module) -> list[str]:
     return [match.group(1) for match in found if match]
 
 
+def adapted_blocks(trunk: nn.Module, top_blocks: int | None) -> list[str]:
+    """The names of the blocks that have adapters, if they lie in one list, one after the other; else none."""
+    blocks = blocks_of(trunk)
+    one_list = len({name.rpartition(".")[0] for name in blocks}) == 1
+    return blocks[-(top_blocks or len(blocks)) :] if one_list else []
+
+
+class Absent(nn.Module):
+    """Stands where a block stood, and gives its input on."""
+
+    def forward(self, x: Tensor, *_: object, keep: int | None = None, **__: object) -> Tensor:
+        """Tokens (n, t, width) -> the same; the first `keep` of them where a block is asked for so many."""
+        return x if keep is None else x[:, :keep]
+
+
+def leave_out(trunk: nn.Module, blocks: Sequence[str]) -> None:
+    """Takes blocks out of a trunk of one's own, in place; the others keep their names. The trunk's tensors stay."""
+    for name in blocks:
+        parent, _, own = name.rpartition(".")
+        setattr(trunk.get_submodule(parent), own, Absent())
+
+
 def lowest_adapted(trunk: nn.Module, top_blocks: int | None) -> nn.Module:
     """Where the backward pass ends: the first of the last `top_blocks` blocks, or the trunk where that is all."""
     blocks = blocks_of(trunk)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from iovsim.domain import Failure, Float32Array, IntArray, Update
+from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.batched.flat import Flat, begun, beside
 from iovsim.learning.batched.many import Dropout
 from iovsim.learning.batched.model import (
@@ -32,6 +33,7 @@ from iovsim.learning.batched.models import Source
 from iovsim.learning.batched.optimise import step
 from iovsim.learning.batched.work import Work, filled
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
+from iovsim.learning.pruning import add_gradient, kept_rank, pruned
 
 LOOK_AFTER = 64
 """Steps after which losses are looked at, so that a diverged job does not go on for long."""
@@ -158,6 +160,8 @@ def _outcome(work: Work, chunk: Chunk, row: int) -> Update | Failure | None:
     adapter = work.adapter(chunk.flat.values[row].cpu().numpy())
     if adapter is None:
         return diverged(job, "its weights are no longer finite")
+    if job.pruning is not None:
+        adapter = pruned(job.adapter, adapter, job.pruning)
     return Update(adapter, len(job.samples), epochs[0], epochs[-1], len(work.batches) / job.planned_steps)
 
 
@@ -206,10 +210,25 @@ def _stepped(kind: Kind, chunk: Chunk) -> list[Tensor] | None:
             put_in_place(kind.upper, parameters)
             kind.proven.update(dict.fromkeys(_sizes(parts), True))
         for part in parts:
+            _penalise(chunk.flat.part(part.rows), part.works)
             steps = [work.done + done for work in part.works]
             first = part.works[0]
             step(chunk.flat.part(part.rows), steps, first.layout.length, first.job.recipe)
     return losses
+
+
+def _penalise(flat: Flat, works: Sequence[Work]) -> None:
+    """Adds the gradient of the regulariser with which one part's clients give up ranks, where they do."""
+    pruning = works[0].job.pruning
+    if pruning is None:
+        return
+    view, adapters = works[0].layout.view, [work.job.adapter for work in works]
+    keep = torch.tensor([kept_rank(adapter.rank, pruning) for adapter in adapters], device=flat.values.device)
+    for layer in adapted_layers(adapters[0]):
+        names = f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"
+        a, b = (view(flat.values, name) for name in names)
+        into_a, into_b = (view(flat.gradients, name) for name in names)
+        add_gradient(pruning.penalty, keep, a, b, into_a, into_b)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,26 +39,27 @@ class Factors:
 
 
 class ManyLinear(nn.Module):
-    """Stands where the frozen layer stood; in training it holds `factors`, in evaluation perhaps a `merged` weight."""
+    """Stands where the frozen layer stood; in training it holds `factors`, and perhaps a `merged` weight."""
 
     def __init__(self, frozen: nn.Linear) -> None:
         super().__init__()
         self.frozen = frozen
         self.factors: Factors | None = None
-        self.merged: Tensor | None = None  # (outputs, inputs), in place of the frozen weight where there are no factors
+        self.merged: Tensor | None = None  # (outputs, inputs), in place of the frozen weight
 
     def forward(self, x: Tensor) -> Tensor:
         if self.factors is None:
             return functional.linear(x, self.weight, self.frozen.bias)
         dropout = self.factors.dropout
         dropped = x if dropout.probability == 0 else x * dropout_mask(x, dropout)
-        joined: Tensor = _Joined.apply(x, dropped, root(x), self.frozen, self.factors)  # type: ignore[no-untyped-call]
+        parts = x, dropped, root(x), self.weight, self.frozen.bias, self.factors
+        joined: Tensor = _Joined.apply(*parts)  # type: ignore[no-untyped-call]
         return joined
 
     @property
     def weight(self) -> Tensor:
         """What multiplies the rows of all vehicles."""
-        return self.frozen.weight if self.merged is None or self.factors is not None else self.merged
+        return self.frozen.weight if self.merged is None else self.merged
 
 
 def dropout_mask(x: Tensor, dropout: Dropout) -> Tensor:
@@ -85,13 +86,15 @@ class _Joined(torch.autograd.Function):
     """x W^T + bias + scale (dropped A^T) B^T; gradients of A and B are added where `Factors` says."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dropped: Tensor, root: Tensor, frozen: nn.Linear, factors: Factors) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, dropped: Tensor, root: Tensor, weight: Tensor, bias: Tensor | None, factors: Factors
+    ) -> Tensor:
         vehicles = len(factors.scale)
         rows = dropped.reshape(vehicles, -1, x.shape[-1])
         low = torch.bmm(rows, factors.a.transpose(1, 2)).mul_(factors.scale)  # (V, rows, rank)
-        y = functional.linear(x, frozen.weight, frozen.bias)
+        y = functional.linear(x, weight, bias)
         y.view(vehicles, -1, y.shape[-1]).baddbmm_(low, factors.b.transpose(1, 2))
-        ctx.kept = (rows, low, frozen.weight, factors, x.shape)
+        ctx.kept = (rows, low, weight, factors, x.shape)
         return y
 
     @staticmethod
@@ -111,7 +114,7 @@ class _Joined(torch.autograd.Function):
             into_x = into_x.view(shape)
         if factors.dropout.probability > 0 and ctx.needs_input_grad[1]:
             into_dropped = torch.bmm(into_low, factors.a).view(shape)
-        return into_x, into_dropped, None, None, None
+        return into_x, into_dropped, None, None, None, None
 
 
 def add_product(sum_: Tensor, left: Tensor, right: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from iovsim.domain import Adapter, IntArray, Precision
 from iovsim.learning.adapter import adapted_layers, factors
-from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of
+from iovsim.learning.backbones.backbone import Backbone, Inputs, blocks_of, leave_out
 from iovsim.learning.batched.cut import (
     Cut,
     can_be_cut,
@@ -150,25 +150,31 @@ class Models:
             self._cuts[key] = cut_of(backbone.trunk, adapted, dropout) if can_be else None
         return self._cuts[key]
 
-    def upper(self, backbone: Backbone, adapted: Sequence[str], cut: Cut | None, inputs: Inputs) -> Upper:
-        """The computed part of the trunk with a place for adapters in the layers of these names."""
-        key = (id(backbone), cut, tuple(adapted))
+    def upper(
+        self, backbone: Backbone, adapted: Sequence[str], cut: Cut | None, inputs: Inputs, left_out: Sequence[str] = ()
+    ) -> Upper:
+        """The computed part of the trunk but for some blocks, with a place for adapters in these layers."""
+        key = (id(backbone), cut, tuple(adapted), tuple(left_out))
         if key not in self._uppers:
             self._held.append(backbone)
-            self._uppers[key] = self._upper(backbone.trunk, cut, inputs, adapted)
+            self._uppers[key] = self._upper(backbone.trunk, cut, inputs, adapted, left_out)
         return self._uppers[key]
 
     def merged(self, backbone: Backbone, cut: Cut | None, inputs: Inputs, adapter: Adapter) -> Upper:
-        """The computed part of the trunk with a LoRA adapter in its weights; valid until the next one is asked for."""
-        adapted = adapted_layers(adapter)
-        names = [layer.removeprefix(f"{PREFIX}trunk.") for layer in adapted]
+        """The computed part of the trunk with a LoRA adapter in its weights; valid until something else is merged."""
+        names = [layer.removeprefix(f"{PREFIX}trunk.") for layer in adapted_layers(adapter)]
         upper = self.upper(backbone, names, cut, inputs)
-        for layer, name in zip(adapted, names, strict=True):
-            left, right = factors(adapter, layer)
-            frozen = backbone.trunk.get_parameter(f"{name}.weight").detach().double()
-            merged = frozen + torch.from_numpy(left @ right)
-            upper.adapted[name].merged = merged.to(self.device, computed(self.precision))
+        self.merge(upper, backbone, adapter)
         return upper
+
+    def merge(self, upper: Upper, backbone: Backbone, adapter: Adapter | None) -> None:
+        """Puts `W + scale * B @ A` in the place of the frozen weights; with None they are the backbone's own again."""
+        for name, layer in upper.adapted.items():
+            layer.merged = None
+            if adapter is not None:
+                left, right = factors(adapter, f"{PREFIX}trunk.{name}")
+                frozen = backbone.trunk.get_parameter(f"{name}.weight").detach().double()
+                layer.merged = (frozen + torch.from_numpy(left @ right)).to(self.device, computed(self.precision))
 
     def own(self, trunk: nn.Module) -> Upper:
         """A trunk of one's own, computed as a whole."""
@@ -188,13 +194,16 @@ class Models:
         kept = Kept(inputs, self._below(backbone.trunk, cut), folder=self._folder(backbone, cut, inputs))
         return Source(inputs, kept, self.device, features=cut.nothing_above, one_token=cut.one_token)
 
-    def _upper(self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str]) -> Upper:
+    def _upper(
+        self, trunk: nn.Module, cut: Cut | None, inputs: Inputs, adapted: Sequence[str], left_out: Sequence[str]
+    ) -> Upper:
         if cut is not None and cut.nothing_above:
             return Upper(None)
         tree = own_modules(trunk)
+        leave_out(tree, left_out)
         layers = joined(tree, adapted)
         recalls = self._keeps(cut, inputs)
-        if cut is not None and cut.readout:
+        if cut is not None and cut.readout and blocks_of(trunk)[-1] not in left_out:
             read_one(tree, cut, blocks_of(trunk)[-1])
         if cut is not None and recalls:
             remove_below(tree, cut, blocks_of(trunk))

@@ -16,7 +16,9 @@ import torch
 from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics, Precision, TrainJob, Tuning, Update
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import adapted_layers
+from iovsim.learning.backbones.backbone import layers
 from iovsim.learning.batched.chunk import Kind, Samples, train_alike
+from iovsim.learning.batched.cut import Cut
 from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
 from iovsim.learning.batched.models import Models, Source
@@ -96,8 +98,12 @@ class BatchedTrainer:
                 outcomes[place] = self._reference.train(job)
             else:
                 work = self._work(job)
-                alike.setdefault(self._kind(work), {})[place] = work
-        for key, works in alike.items():
+                # By identity: clients of one RSU and round share one base.
+                alike.setdefault((self._kind(work), id(job.base)), {})[place] = work
+        for (key, _), works in alike.items():
+            job = next(iter(works.values())).job
+            backbone = self._reference.prepared(job.task).learning.backbone
+            self._models.merge(self._kinds[key].upper, backbone, job.base)
             outcomes |= zip(works, train_alike(self._kinds[key], list(works.values())), strict=True)
         return [outcomes[place] for place in range(len(jobs))]
 
@@ -117,7 +123,7 @@ class BatchedTrainer:
 
     def _work(self, job: TrainJob) -> Work:
         prepared = self._reference.prepared(job.task)
-        cut = self._models.cut(prepared.learning.backbone, _layers(job), job.dropout)
+        cut = self._cut(job)
         gathers = self._models.on_gpu or (cut is not None and cut.one_token)
         rank = padded_rank(job.adapter.rank, COMMON_RANK if gathers else LEAST_RANK)
         return work_of(job, prepared.pool.lengths, rank)
@@ -127,12 +133,12 @@ class BatchedTrainer:
         job = work.job
         prepared = self._reference.prepared(job.task)
         backbone, adapted = prepared.learning.backbone, _layers(job)
-        cut = self._models.cut(backbone, adapted, job.dropout)
+        cut, left_out = self._cut(job), _in_trunk(job.left_out)
         source = self._models.source(backbone, cut, prepared.pool)
-        key = (id(backbone), adapted, work.shapes(), source.joins or job.task)
+        key = (id(backbone), adapted, left_out, work.shapes(), source.joins or job.task)
         if key not in self._kinds:
             self._kinds[key] = Kind(
-                upper=self._models.upper(backbone, adapted, cut, prepared.pool),
+                upper=self._models.upper(backbone, adapted, cut, prepared.pool, left_out),
                 samples={},
                 alike=source.alike,
                 exact=not self._models.on_gpu,
@@ -145,6 +151,14 @@ class BatchedTrainer:
             source, prepared.learning.data.train.labels, prepared.class_weights
         )
         return key
+
+    def _cut(self, job: TrainJob) -> Cut | None:
+        """Below all blocks that the task adapts, also where the job's own lowest ones are left out."""
+        learning = self._reference.prepared(job.task).learning
+        adapted, rule = _layers(job), learning.task.lora
+        if job.left_out:
+            adapted = tuple(layers(learning.backbone.trunk, rule.targets, f"task {job.task!r}, lora", rule.top_blocks))
+        return self._models.cut(learning.backbone, adapted, job.dropout)
 
     def _most_at_once(self, batch_size: int, source: Source) -> int:
         """How many vehicles with batches of this size."""
@@ -159,4 +173,8 @@ class BatchedTrainer:
 
 def _layers(job: TrainJob) -> tuple[str, ...]:
     """The adapted layers' names within the trunk."""
-    return tuple(name.removeprefix(f"{PREFIX}trunk.") for name in adapted_layers(job.adapter))
+    return _in_trunk(adapted_layers(job.adapter))
+
+
+def _in_trunk(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.removeprefix(f"{PREFIX}trunk.") for name in names)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iovsim.domain import Adapter, IntArray, Recipe, TrainJob
+from iovsim.domain import Adapter, IntArray, Pruning, Recipe, TrainJob
 from iovsim.learning.batched.flat import Layout, from_row, layout_of
 from iovsim.learning.order import epochs_of
 from iovsim.rng import seed_of
@@ -59,9 +59,9 @@ class Work:
         over = [(a, b) for a, b in zip(starts, self.epoch_ends, strict=False) if b <= self.done]
         return [math.fsum(self.losses[a:b]) / (b - a) for a, b in over]
 
-    def group(self) -> tuple[str, Recipe]:
+    def group(self) -> tuple[str, Recipe, Pruning | None]:
         """Jobs of one group lie beside each other: they share samples, classes and the optimiser's settings."""
-        return self.job.task, self.job.recipe
+        return self.job.task, self.job.recipe, self.job.pruning
 
     def shapes(self) -> tuple[Any, ...]:
         """Of all that the computed part of the trunk sees: equal for jobs that can be trained together."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from iovsim.domain import Adapter, Failure, LossReason, Precision, TrainJob, Tuning, Update
-from iovsim.learning.aggregate import SvdAggregator
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer

@@ -159,6 +159,9 @@ def test_each_block_from_the_lowest_adapted_up_costs_what_the_formula_says(
         assert abs(found.activation_bits - kept) < 1.1 * 32 * encoder.tokens * encoder.width * (
             3 if rule.dropout else 1
         )
+    for found, count in ((one, 1), (three, 3), (whole, 4)):
+        assert (found.blocks, found.block_flops) == (count, encoder.flops / encoder.depth)
+        assert found.block_parameters == 12 * encoder.width**2 + 13 * encoder.width
     assert whole.backward_flops == whole.forward_flops
     two_blocks = kept_bits(blocks[2], rule.targets, dropout=rule.dropout > 0)
     assert three.activation_bits - one.activation_bits == pytest.approx(two_blocks, rel=0.01)

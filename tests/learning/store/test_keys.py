@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from iovsim.domain import Adapter, Precision, Recipe, Scaling, TrainerKind, TrainerSpec, TrainJob, Tuning
+from iovsim.domain import Adapter, Precision, Pruning, Recipe, Scaling, TrainerKind, TrainerSpec, TrainJob, Tuning
 from iovsim.learning.adapter import head_of
 from iovsim.learning.data.samples import Data, take
 from iovsim.learning.prepared import LearningTask
@@ -28,6 +28,9 @@ CHANGES: dict[str, Callable[[TrainJob], TrainJob]] = {
     "seed": lambda job: replace(job, seed=job.seed + 1),
     "steps": lambda job: replace(job, steps=1),
     "carrier_samples": lambda job: replace(job, carrier_samples=job.samples),
+    "base": lambda job: replace(job, base=job.adapter),
+    "left_out": lambda job: replace(job, left_out=("base_model.model.trunk.blocks.0",)),
+    "pruning": lambda job: replace(job, pruning=Pruning(0.99, 1e-3)),
 }
 RENAMED: dict[str, Callable[[TrainJob], TrainJob]] = {
     "task": lambda job: replace(job, task="the same by another name"),

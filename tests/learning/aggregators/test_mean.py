@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,40 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iovsim.domain import Adapter, Float32Array, FloatArray, Scaling, Tuning, Update
+from iovsim.domain import Adapter, Scaling, Tuning, Update
 from iovsim.errors import TrainingError
-from iovsim.learning.adapter import HEAD, adapted_layers, factors
-from iovsim.learning.aggregate import AGGREGATORS, ZERO, FedAvg, SvdAggregator, client_weights, decompose, stable_rank
+from iovsim.learning.adapter import adapted_layers, factors
+from iovsim.learning.aggregators.fedavg import FedAvg
+from iovsim.learning.aggregators.joining import client_weights
+from iovsim.learning.aggregators.kinds import AGGREGATORS
+from iovsim.learning.aggregators.spectrum import ZERO, decompose, stable_rank
+from iovsim.learning.aggregators.svd import SvdAggregator
 from iovsim.rng import stream
-
-HEAD_WEIGHT = f"{HEAD}weight"
-LAYERS = {"a": (12, 10), "b": (7, 16)}  # outputs, inputs
-ALPHA = 8.0
-
-
-def _adapter(rank: int, seed: int, alpha: float = ALPHA) -> Adapter:
-    tensors: dict[str, Float32Array] = {}
-    rng = stream(seed, "adapter")
-    for layer, (outputs, inputs) in LAYERS.items():
-        tensors[f"{layer}.lora_A.weight"] = rng.normal(size=(rank, inputs)).astype(np.float32)
-        tensors[f"{layer}.lora_B.weight"] = rng.normal(size=(outputs, rank)).astype(np.float32)
-    tensors[HEAD_WEIGHT] = rng.normal(size=(3, 5)).astype(np.float32)
-    return Adapter(rank, alpha, tensors)
-
-
-def _update(rank: int, seed: int, samples: int = 10, fraction: float = 1.0) -> Update:
-    return Update(_adapter(rank, seed), samples, 1.0, 0.5, fraction)
-
-
-def _dense(adapter: Adapter, layer: str) -> FloatArray:
-    scale = adapter.alpha / adapter.rank
-    b, a = (adapter.tensors[f"{layer}.lora_{x}.weight"].astype(np.float64) for x in "BA")
-    return np.asarray(scale * b @ a)
-
-
-def _mean(updates: Sequence[Update], layer: str) -> FloatArray:
-    weights = np.array([u.samples * u.fraction for u in updates])
-    return np.asarray(sum(w * _dense(u.adapter, layer) for w, u in zip(weights, updates, strict=True)) / weights.sum())
+from tests.learning.aggregators.adapters import ALPHA, HEAD_WEIGHT, LAYERS, an_adapter, an_update, dense, mean_of
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)
@@ -54,55 +29,55 @@ def _mean(updates: Sequence[Update], layer: str) -> FloatArray:
     seed=st.integers(0, 10**6),
 )
 def test_svd_keeps_the_weighted_mean_of_the_updates(clients: list[tuple[int, int, float]], seed: int) -> None:
-    updates = [_update(r, seed + k, samples=n, fraction=f) for k, (r, n, f) in enumerate(clients)]
-    merged = SvdAggregator().aggregate(_adapter(4, seed - 1), updates)
+    updates = [an_update(r, seed + k, samples=n, fraction=f) for k, (r, n, f) in enumerate(clients)]
+    merged = SvdAggregator().aggregate(an_adapter(4, seed - 1), updates)
     assert merged.rank <= sum(r for r, _, _ in clients)
     for layer in LAYERS:
-        expected = _mean(updates, layer)
-        np.testing.assert_allclose(_dense(merged, layer), expected, atol=1e-5 * float(np.linalg.norm(expected)))
+        expected = mean_of(updates, layer)
+        np.testing.assert_allclose(dense(merged, layer), expected, atol=1e-5 * float(np.linalg.norm(expected)))
 
 
 def test_equal_clients_do_not_raise_the_rank() -> None:
-    update = _update(3, 1)
-    merged = SvdAggregator().aggregate(_adapter(3, 9), [update, update, update])
+    update = an_update(3, 1)
+    merged = SvdAggregator().aggregate(an_adapter(3, 9), [update, update, update])
     assert merged.rank == 3
     for layer in LAYERS:
-        np.testing.assert_allclose(_dense(merged, layer), _dense(update.adapter, layer), atol=1e-5)
+        np.testing.assert_allclose(dense(merged, layer), dense(update.adapter, layer), atol=1e-5)
 
 
 def test_the_rank_is_at_most_the_smallest_width_of_the_widest_layer() -> None:
-    merged = SvdAggregator().aggregate(_adapter(4, 0), [_update(6, k) for k in range(4)])
+    merged = SvdAggregator().aggregate(an_adapter(4, 0), [an_update(6, k) for k in range(4)])
     assert merged.rank == 10  # layer a is 12 x 10, layer b 7 x 16
 
 
 def test_updates_that_are_zero_leave_an_adapter_that_can_be_handed_out() -> None:
-    zero = _adapter(2, 0)
+    zero = an_adapter(2, 0)
     zero = replace(zero, tensors={n: 0 * a if ".lora_B" in n else a for n, a in zero.tensors.items()})
     merged = SvdAggregator().aggregate(zero, [Update(zero, 5, 1.0, 1.0, 1.0)])
     assert merged.rank == 1
-    assert all(not _dense(merged, layer).any() for layer in LAYERS)
+    assert all(not dense(merged, layer).any() for layer in LAYERS)
     started = SvdAggregator().redistribute(merged, 4, seed=1)
     assert all(started.tensors[f"{layer}.lora_A.weight"].any(axis=1).all() for layer in LAYERS)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5])
 def test_a_cut_is_the_best_approximation_of_its_rank(rank: int) -> None:
-    current = SvdAggregator().aggregate(_adapter(4, 0), [_update(4, k) for k in range(3)])
+    current = SvdAggregator().aggregate(an_adapter(4, 0), [an_update(4, k) for k in range(3)])
     cut = SvdAggregator().redistribute(current, rank, seed=0)
     assert cut.rank == rank
     for layer in LAYERS:
-        full = _dense(current, layer)
+        full = dense(current, layer)
         u, s, vt = np.linalg.svd(full)
-        np.testing.assert_allclose(_dense(cut, layer), (u[:, :rank] * s[:rank]) @ vt[:rank], atol=1e-4)
-        error = np.linalg.norm(_dense(cut, layer) - full)
+        np.testing.assert_allclose(dense(cut, layer), (u[:, :rank] * s[:rank]) @ vt[:rank], atol=1e-4)
+        error = np.linalg.norm(dense(cut, layer) - full)
         assert error == pytest.approx(np.sqrt(np.sum(s[rank:] ** 2)), rel=1e-4, abs=1e-4)
 
 
 def test_a_higher_rank_changes_nothing_and_can_learn() -> None:
-    current = _adapter(3, 0)
+    current = an_adapter(3, 0)
     wide = SvdAggregator().redistribute(current, 6, seed=1)
     for layer in LAYERS:
-        np.testing.assert_allclose(_dense(wide, layer), _dense(current, layer), atol=1e-5)
+        np.testing.assert_allclose(dense(wide, layer), dense(current, layer), atol=1e-5)
         assert not wide.tensors[f"{layer}.lora_B.weight"][:, 3:].any()
         new = wide.tensors[f"{layer}.lora_A.weight"][3:]
         assert new.any(axis=1).all()  # B's gradient is A times the data, so B can leave zero
@@ -113,14 +88,14 @@ def test_a_higher_rank_changes_nothing_and_can_learn() -> None:
 
 
 def test_the_own_rank_is_handed_out_unchanged() -> None:
-    current = _adapter(3, 0)
+    current = an_adapter(3, 0)
     assert SvdAggregator().redistribute(current, 3, seed=1) is current
     assert FedAvg().redistribute(current, 3, seed=1) is current
 
 
 def test_fedavg_averages_the_factors_by_weight() -> None:
-    updates = [_update(3, 1, samples=30), _update(3, 2, samples=20, fraction=0.5)]
-    merged = FedAvg().aggregate(_adapter(3, 0), updates)
+    updates = [an_update(3, 1, samples=30), an_update(3, 2, samples=20, fraction=0.5)]
+    merged = FedAvg().aggregate(an_adapter(3, 0), updates)
     for name in merged.tensors:
         expected = 0.75 * updates[0].adapter.tensors[name] + 0.25 * updates[1].adapter.tensors[name]
         np.testing.assert_allclose(merged.tensors[name], expected, atol=1e-6)
@@ -128,8 +103,8 @@ def test_fedavg_averages_the_factors_by_weight() -> None:
 
 @pytest.mark.parametrize("name", sorted(AGGREGATORS))
 def test_heads_are_averaged_alike_and_types_are_kept(name: str) -> None:
-    updates = [_update(3, 1, samples=30), _update(3, 2, samples=10)]
-    merged = AGGREGATORS[name]().aggregate(_adapter(3, 0), updates)
+    updates = [an_update(3, 1, samples=30), an_update(3, 2, samples=10)]
+    merged = AGGREGATORS[name]().aggregate(an_adapter(3, 0), updates)
     expected = 0.75 * updates[0].adapter.tensors[HEAD_WEIGHT] + 0.25 * updates[1].adapter.tensors[HEAD_WEIGHT]
     np.testing.assert_allclose(merged.tensors[HEAD_WEIGHT], expected, atol=1e-6)
     assert all(array.dtype == np.float32 for array in merged.tensors.values())
@@ -138,32 +113,32 @@ def test_heads_are_averaged_alike_and_types_are_kept(name: str) -> None:
 
 def test_fedavg_refuses_unequal_ranks() -> None:
     with pytest.raises(TrainingError, match=r'fedavg: the adapters have ranks \[2, 3\].*"svd"'):
-        FedAvg().aggregate(_adapter(3, 0), [_update(3, 1), _update(2, 2)])
+        FedAvg().aggregate(an_adapter(3, 0), [an_update(3, 1), an_update(2, 2)])
     with pytest.raises(TrainingError, match="asked to train rank 2, but the global adapter has rank 3"):
-        FedAvg().redistribute(_adapter(3, 0), 2, seed=0)
+        FedAvg().redistribute(an_adapter(3, 0), 2, seed=0)
 
 
 def test_fedavg_takes_the_rank_of_the_first_updates() -> None:
-    fresh = _adapter(6, 0)
+    fresh = an_adapter(6, 0)
     fresh = replace(fresh, tensors={n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
     start = FedAvg().redistribute(fresh, 2, seed=0)
     assert start.rank == 2
     np.testing.assert_array_equal(start.tensors["a.lora_A.weight"], fresh.tensors["a.lora_A.weight"][:2])
-    assert FedAvg().aggregate(fresh, [_update(2, 1)]).rank == 2
+    assert FedAvg().aggregate(fresh, [an_update(2, 1)]).rank == 2
 
 
 @pytest.mark.parametrize("name", sorted(AGGREGATORS))
 def test_updates_of_another_model_or_without_weight_are_refused(name: str) -> None:
-    aggregator, other = AGGREGATORS[name](), _update(3, 1)
-    fewer = replace(other.adapter, tensors={n: a for n, a in other.adapter.tensors.items() if not n.startswith("b.")})
-    with pytest.raises(TrainingError, match=r"differ in 'b\.lora_A\.weight'"):
-        aggregator.aggregate(_adapter(3, 0), [Update(fewer, 1, 1.0, 1.0, 1.0)])
+    aggregator, other = AGGREGATORS[name](), an_update(3, 1)
+    renamed = replace(other.adapter, tensors={n.replace("b.", "c.", 1): a for n, a in other.adapter.tensors.items()})
+    with pytest.raises(TrainingError, match=r"(differ in|unknown tensors) .*'[bc]\.lora_A\.weight'"):
+        aggregator.aggregate(an_adapter(3, 0), [Update(renamed, 1, 1.0, 1.0, 1.0)])
     with pytest.raises(TrainingError, match="one must be positive"):
-        aggregator.aggregate(_adapter(3, 0), [_update(3, 1, fraction=0.0)])
+        aggregator.aggregate(an_adapter(3, 0), [an_update(3, 1, fraction=0.0)])
 
 
 def test_weights_are_samples_times_fraction() -> None:
-    updates = [_update(2, 0, samples=10), _update(2, 1, samples=40, fraction=0.75)]
+    updates = [an_update(2, 0, samples=10), an_update(2, 1, samples=40, fraction=0.75)]
     assert client_weights(updates).tolist() == [0.25, 0.75]
 
 
@@ -211,16 +186,16 @@ def test_stable_rank_of_known_spectra() -> None:
 
 
 def test_factors_carry_the_scale() -> None:
-    adapter = _adapter(4, 0)
+    adapter = an_adapter(4, 0)
     assert adapted_layers(adapter) == ["a", "b"]
     left, right = factors(adapter, "a")
-    np.testing.assert_allclose(left @ right, _dense(adapter, "a"))
+    np.testing.assert_allclose(left @ right, dense(adapter, "a"))
 
 
 def test_rank_stabilised_adapters_keep_their_scale_through_aggregation() -> None:
     updates = [
         replace(u, adapter=replace(u.adapter, scaling=Scaling.RSLORA))
-        for u in (_update(2, 1), _update(6, 2, samples=30))
+        for u in (an_update(2, 1), an_update(6, 2, samples=30))
     ]
     joined = SvdAggregator().aggregate(updates[0].adapter, updates)
     assert joined.scaling is Scaling.RSLORA
@@ -235,7 +210,7 @@ def test_rank_stabilised_adapters_keep_their_scale_through_aggregation() -> None
 
 
 def test_untrained_adapters_are_cut_alike_by_every_aggregator() -> None:
-    fresh = _adapter(6, 1)
+    fresh = an_adapter(6, 1)
     fresh = replace(fresh, tensors={n: np.zeros_like(a) if "lora_B" in n else a for n, a in fresh.tensors.items()})
     one, other = (AGGREGATORS[name]().redistribute(fresh, 2, seed) for seed, name in enumerate(("fedavg", "svd")))
     assert one.rank == other.rank == 2
@@ -247,9 +222,9 @@ def test_untrained_adapters_are_cut_alike_by_every_aggregator() -> None:
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_without_adapters_everything_is_averaged(name: str) -> None:
     def plain(seed: int) -> Adapter:
-        return Adapter(0, ALPHA, {HEAD_WEIGHT: _adapter(1, seed).tensors[HEAD_WEIGHT]}, tuning=Tuning.HEAD)
+        return Adapter(0, ALPHA, {HEAD_WEIGHT: an_adapter(1, seed).tensors[HEAD_WEIGHT]}, tuning=Tuning.HEAD)
 
-    updates = [replace(_update(1, 0, samples=n), adapter=plain(n)) for n in (10, 30)]
+    updates = [replace(an_update(1, 0, samples=n), adapter=plain(n)) for n in (10, 30)]
     joined = AGGREGATORS[name]().aggregate(plain(0), updates)
     assert (joined.rank, joined.tuning) == (0, Tuning.HEAD)
     np.testing.assert_allclose(
