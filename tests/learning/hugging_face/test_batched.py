@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from iovsim.domain import ROLES, Adapter, LoraRule, Precision, Recipe, TrainJob, Tuning, Update
-from iovsim.learning.backbones.backbone import Backbone, blocks_of
+from iovsim.learning.adapter import without
+from iovsim.learning.backbones.backbone import Backbone, adapted_blocks, blocks_of
 from iovsim.learning.backbones.pretrained import from_folder
 from iovsim.learning.batched import chunk
 from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.readout import ReadoutBlock
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.samples import Pictures, Texts
+from iovsim.learning.lora import PREFIX
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 from tests.learning.batched.jobs import distance, equal_bits, in_double
@@ -231,3 +233,28 @@ def test_the_shared_backbone_stays_as_it_was(family: str, saved: Folder, request
             assert distance(update, PeftTrainer({"t": learning}).train(job), job) < 1.0
     after = backbone.trunk.state_dict()
     assert all(after[k].dtype == t.dtype and torch.equal(after[k], t) for k, t in before.items())
+
+
+@pytest.mark.parametrize("family", ["vit", "bert", "roberta", "distilbert"])
+def test_blocks_can_be_left_out_of_every_family_that_has_one_list_of_them(
+    family: str, saved: Folder, request: pytest.FixtureRequest
+) -> None:
+    """The lowest and the highest, beside one that has all; and they are really gone."""
+    learning = _learning(_backbone(saved, family), _inputs(family, request), LoraRule(8.0))
+    names = [f"{PREFIX}trunk.{block}" for block in adapted_blocks(learning.backbone.trunk, None)]
+    assert len(names) > 1
+    theirs = PeftTrainer({"t": replace(learning, backbone=in_double(learning.backbone))})
+    ours = BatchedTrainer({"t": learning}, precision=Precision.FP64)
+    whole = _jobs(theirs, Tuning.LORA, 0.0)
+    jobs = [
+        replace(job, adapter=without(job.adapter, left_out), left_out=left_out)
+        for job, left_out in zip(whole, [(), (names[0],), (names[-1],)], strict=True)
+    ]
+    for job, update in zip(jobs, ours.train(jobs), strict=True):
+        assert distance(update, theirs.train(job), job) < 1e-9
+    told = [ours.train([replace(job, samples=whole[0].samples)])[0] for job in (whole[1], jobs[1])]
+    assert told[0].loss_before != told[1].loss_before  # type: ignore[union-attr]
+
+
+def test_of_swins_stages_no_block_can_be_left_out(saved: Folder) -> None:
+    assert adapted_blocks(_backbone(saved, "swin").trunk, None) == []
