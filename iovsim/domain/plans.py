@@ -58,7 +58,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Predicted course of an assignment at the current mean gain: seconds and joules (vehicle and RSU together)."""
+    """Predicted course of an assignment at the current mean gain: seconds, and joules of vehicle and RSU together."""
 
     downlink_s: float
     compute_s: float

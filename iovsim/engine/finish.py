@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from iovsim.domain import ARRIVED, Failure, JobEnd, JobStatus, PhaseEnd, RoundOutcome, Rsu, Update, WayKind
+from iovsim.domain import ARRIVED, Failure, JobEnd, JobStatus, PhaseEnd, PhaseKind, RoundOutcome, Rsu, Update, WayKind
 from iovsim.engine.budgets import settle
 from iovsim.engine.course import waiting
 from iovsim.engine.job import Served
@@ -143,7 +143,7 @@ def _aggregate(setting: Setting, state: State, rsu: Rsu, jobs: Sequence[JobEnd])
 def _note_downloads(state: State, served: Sequence[Served]) -> None:
     """Remembers up to where vehicles have got what was merged, whatever became of their jobs then."""
     for job in served:
-        if job.end.phases[0].completed:
+        if any(phase.kind is PhaseKind.DOWNLINK and phase.completed for phase in job.end.phases):
             given = job.end.assignment
             state.fetched_ranks[given.vehicle, given.task] = state.merged_ranks.get(given.task, 0)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from iovsim.domain import (
     ARRIVED,
+    Assignment,
     ClientView,
     Evaluation,
     JobEnd,
@@ -86,6 +87,7 @@ def _record_job(
         contact=job.contact,
         tier=client.tier,
         rank=given.rank,
+        blocks_left_out=_left_out(given, outcome),
         local_epochs=given.local_epochs,
         samples=client.samples[given.task],
         bandwidth_down_hz=given.bandwidth_down_hz,
@@ -127,6 +129,11 @@ def _record_job(
             vehicle_j=phase.vehicle_j,
             rsu_j=phase.rsu_j,
         )
+
+
+def _left_out(given: Assignment, outcome: RoundOutcome) -> int:
+    known = next(task.blocks for task in outcome.view.tasks if task.task == given.task)
+    return 0 if given.blocks is None else known - len(given.blocks)
 
 
 def record_merge(

@@ -47,6 +47,7 @@ COURSE = (
             count("contact", "the contact over which the job ran"),
             text("tier", "device tier of the vehicle"),
             count("rank", "LoRA rank that was trained"),
+            count("blocks_left_out", "blocks with adapters that the client's model had not"),
             count("local_epochs", "local epochs that were asked for"),
             count("samples", "training samples of the vehicle"),
             real("bandwidth_down_hz", "Hz", "downlink bandwidth"),

@@ -241,6 +241,7 @@ def _fill_job(
         contact=job % 100,
         tier="nano",
         rank=int(rng.choice(RANKS, p=weights)),
+        blocks_left_out=0,
         local_epochs=1,
         samples=80,
         bandwidth_down_hz=5e6,

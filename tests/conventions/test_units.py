@@ -31,7 +31,8 @@ PURE_NUMBERS = re.compile(
     r"_per_hz|learning_rate|^price|gain|^weight|^safety|^exponent|^k_factor|^value|^mean|^half|^wall_s|_w_per_hz|"
     r"^lora$|^dropout$|^weight_decay$|^clip_norm$|_sigma$|_error$|"
     r"^rate$|^reserve$|^smoothing$|^step$|^units$|^ours$|^theirs$|^begin$|^end$|^start$|^cpus$|^gpus$|^answers$|"
-    r"(^|_)scale$|_weight$|^keep$|^penalty$|^discount$|^ceiling$|^slater$|^initial$|^explore$|regret$|_reward$|^violation_per_t$)"
+    r"(^|_)scale$|_weight$|^keep$|^penalty$|^discount$|^ceiling$|^slater$|^initial$|^explore$|regret$|_reward$|"
+    r"^violation_per_t$)"
 )
 UNITS = re.compile(r"((^|_)bits|_s|_m|_mps|_hz|_bps|_bits|_j|_w|flops|_db|_dbm)$")
 

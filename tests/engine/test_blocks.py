@@ -64,6 +64,7 @@ def test_clients_train_their_blocks_alone_and_layers_are_merged_over_those_who_h
     jobs = run.table("jobs").query("status == 'delivered'")
     part = np.where(jobs["tier"] == "agx-orin", 1.0, 0.5)
     np.testing.assert_allclose(jobs["uplink_bits"], [update_bits(with_blocks(charged, p), 8) for p in part])
+    assert jobs["blocks_left_out"].tolist() == np.where(part < 1, 1, 0).tolist()
     left_out = {job.left_out for job in trainer.jobs}
     assert {("layers.0",), ("layers.1",), ()} == left_out
 

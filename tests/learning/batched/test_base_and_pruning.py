@@ -9,6 +9,7 @@ import pytest
 
 from iovsim.domain import Adapter, LoraRule, Precision, Pruning, Recipe, TrainJob, Update
 from iovsim.learning.adapter import adapted_layers
+from iovsim.learning.aggregators.adalora import AdaLora
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
@@ -86,3 +87,20 @@ def test_a_base_leaves_nothing_behind(one_learning: LearningTask) -> None:
     (after,) = trainer.train([without])
     (alone,) = BatchedTrainer({"signs": learning}).train([without])
     assert equal_bits(after, alone)
+
+
+@pytest.mark.parametrize("recipe", [CLIPPED, Recipe(learning_rate=0.05, batch_size=8, optimiser="sgd")])
+def test_directions_that_are_zero_stay_zero(one_learning: LearningTask, recipe: Recipe) -> None:
+    """As those with which AdaLoRA's layers are filled up."""
+    learning = with_rule(one_learning, LoraRule(16.0), recipe)
+    reference = PeftTrainer({"signs": learning})
+    job = make_job(reference, 1, rank=8, samples=20, epochs=2)
+    handed_out = AdaLora().redistribute(learnt(job.adapter, 1), 2, seed=0)
+    assert handed_out.rank > 2, "some layers have more, so others are filled up"
+    job = replace(job, adapter=handed_out)
+    for update in (reference.train(job), BatchedTrainer({"signs": learning}).train([job])[0]):
+        assert isinstance(update, Update)
+        for layer in adapted_layers(handed_out):
+            for name, axis in ((f"{layer}.lora_A.weight", 1), (f"{layer}.lora_B.weight", 0)):
+                before, after = (adapter.tensors[name].any(axis=axis) for adapter in (handed_out, update.adapter))
+                np.testing.assert_array_equal(before, after)
