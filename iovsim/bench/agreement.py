@@ -12,6 +12,7 @@ LEARNT: Mapping[str, tuple[str, ...]] = {
     "jobs": ("loss_before", "loss_after"),
     "rounds": ("loss_before", "loss_after"),
     "merges": ("stable_rank",),
+    "budgets": ("loss", "accuracy"),
     "evaluations": ("accuracy", "macro_f1", "loss", "calibration_error"),
 }
 """Table -> the columns in which trainers that round otherwise differ."""
