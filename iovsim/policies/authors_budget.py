@@ -32,7 +32,7 @@ class AuthorsBudgets:
     depend on ranks. Clipping and rounding leave a sum other than 300, so that methods would differ in total energy: the
     nearest budgets within the same bounds that sum to 300 are taken. Accuracy is the merged adapter's on validation
     samples (the code averages local models), and below 1 % counts as 1 %. Where nothing was used, wished is what was.
-    That vehicles below 64 % accuracy jump to their new cap concerns ranks and is not here.
+    That vehicles below 64 % accuracy jump to their new cap concerns ranks (`AuthorsRank`).
     """
 
     every_rounds: int = 6

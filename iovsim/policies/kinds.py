@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from iovsim.domain import BudgetPolicy, Fallback, Policy, PriceRule, Stage
 from iovsim.policies.authors_budget import AuthorsBudgets
+from iovsim.policies.authors_rank import AuthorsRank
 from iovsim.policies.bandit_rank import ucb_dual
 from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.convergence import ConvergenceBudgets
@@ -68,6 +69,7 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "residual-contact-rank": ResidualContactRank,
     "keep-to-budget": KeepToBudget,
     "ucb-dual": ucb_dual,
+    "ucb-dual-authors": AuthorsRank,
 }
 
 BUDGETS: dict[str, Callable[..., BudgetPolicy]] = {

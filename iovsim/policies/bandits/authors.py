@@ -27,7 +27,8 @@ class AuthorsUcbDual:
     """Every third round the best stored index among the current rank and its neighbours; in between the current one.
 
     The index of the arm just played is sum / n - price rank + sqrt(2 ln t / n), t the round. Not the cost is priced but
-    the rank. The current rank begins at the largest feasible one, and falls to it where it lies above.
+    the rank. The current rank begins at the largest feasible one, and falls to it where it lies above. Where it is
+    below and no arm any more, it stays until the next choice, which is between the arms next to it (ours).
 
     Defects, kept:
     * a stored index is replaced by larger ones only, so an arm once overrated stays so, and a rising price is not felt;
@@ -36,7 +37,7 @@ class AuthorsUcbDual:
     * caps that share out the budget keep the sum of ranks at or below it, so the price stays 0.
     """
 
-    ranks: Sequence[int]
+    ranks: Sequence[float]
     batch: tuple[int, ...] = ()
     initial: float = 0.0
     _current: IntArray = field(init=False)
@@ -51,14 +52,18 @@ class AuthorsUcbDual:
         self._index = np.full(shape, self.initial)
 
     def choose(self, offer: Offer, noise: Noise) -> Choice:
+        fresh = self._current < 0
         largest = len(self.ranks) - 1 - offer.feasible[..., ::-1].argmax(axis=-1)
-        current = np.where(self._current < 0, largest, np.minimum(self._current, largest))
-        choice = best(np.eye(len(self.ranks))[current], offer)
+        arm = np.where(fresh, largest, np.minimum(self._current, largest))
         if offer.round % EVERY == 0:
-            near = Offer(offer.round, adjacent(offer.feasible, current), offer.price)
-            choice = Choice(offer, best(self._index, near).arm, choice.probability)
-        self._current = choice.arm
-        return choice
+            near = Offer(offer.round, adjacent(offer.feasible, arm), offer.price)
+            arm = np.where(fresh, arm, best(self._index, near).arm)
+        self._current = arm
+        return Choice(offer, arm, np.ones(arm.shape))
+
+    def restart(self) -> None:
+        """Next comes the largest feasible arm, as at first; what was learnt stays."""
+        self._current = np.full(self.batch, -1)
 
     def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
         """Takes the reward in the authors' units (see `rewards.authors_reward`); `cost` is not looked at."""
