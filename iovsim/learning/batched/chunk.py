@@ -8,76 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from iovsim.domain import Failure, Float32Array, IntArray, Update
+from iovsim.domain import Failure, Update
 from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.batched.flat import Flat, begun, beside
+from iovsim.learning.batched.kind import Kind
 from iovsim.learning.batched.many import Dropout
-from iovsim.learning.batched.model import (
-    Batch,
-    Heads,
-    Parameters,
-    Targets,
-    Upper,
-    joined,
-    losses_and_gradients,
-    put_in_place,
-    release,
-)
-from iovsim.learning.batched.models import Source
+from iovsim.learning.batched.model import Heads, Parameters, losses_and_gradients, put_in_place, release
 from iovsim.learning.batched.optimise import step
-from iovsim.learning.batched.work import Work, filled
+from iovsim.learning.batched.upcoming import Part, Upcoming, upcoming_of
+from iovsim.learning.batched.work import Work
 from iovsim.learning.failures import diverged, no_memory, out_of_memory
 from iovsim.learning.pruning import add_gradient, kept_rank, pruned
 
 LOOK_AFTER = 64
 """Steps after which losses are looked at, so that a diverged job does not go on for long."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """What the jobs of one task train on."""
-
-    source: Source
-    labels: IntArray  # of the training pool
-    class_weights: Float32Array  # (classes,)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind:
-    """What jobs that can be trained together share, and which sizes of chunk were found to change nothing."""
-
-    upper: Upper
-    samples: dict[str, Samples]  # by task
-    alike: bool  # all samples have one shape, so that short batches can be filled up
-    exact: bool  # bits must not depend on company
-    dtype: torch.dtype  # of the computed part of the trunk
-    trained: torch.dtype  # of adapters and heads
-    device: torch.device
-    most: int  # at once
-    proven: dict[object, bool] = field(default_factory=lambda: {1: True})  # sizes of chunks, and of a task's part
-
-    def size(self, jobs: int) -> int:
-        """How many of so many jobs to train at once: chunks about equally full, none of a size that changes bits."""
-        chunks = -(-jobs // self.most)
-        return max(k for k in range(1, -(-jobs // chunks) + 1) if self.proven.get(k, True))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """The vehicles of a chunk that share task and recipe."""
-
-    rows: slice
-    works: Sequence[Work]
-
-    @property
-    def task(self) -> str:
-        return self.works[0].job.task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +144,7 @@ def _stepped(kind: Kind, chunk: Chunk) -> list[Tensor] | None:
     count = min(LOOK_AFTER, *(work.left for work in chunk.works))
     parameters = _parameters(kind, chunk.works, parts, chunk.flat)
     put_in_place(kind.upper, parameters)
-    upcoming = _upcoming(kind, parts, count)
+    upcoming = upcoming_of(kind, parts, count)
     losses: list[Tensor] = []
     for done in range(count):
         batch = upcoming.batch(kind, done)
@@ -229,65 +178,6 @@ def _penalise(flat: Flat, works: Sequence[Work]) -> None:
         a, b = (view(flat.values, name) for name in names)
         into_a, into_b = (view(flat.gradients, name) for name in names)
         add_gradient(pruning.penalty, keep, a, b, into_a, into_b)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Upcoming:
-    """The next batches of V vehicles: all that is known before the first of these steps, on the device."""
-
-    parts: tuple[Part, ...]
-    numbers: IntArray  # (steps, V, b): of samples; short batches are filled up
-    counts: IntArray  # (steps, V): of samples that are not filled in
-    rows: Tensor  # the numbers
-    labels: tuple[Tensor, ...]  # of each part, (steps, V, b)
-    weights: tuple[Tensor, ...]  # likewise
-
-    def alone(self, number: int, row: int) -> Upcoming:
-        """Those of one vehicle, which belongs to the part of this number."""
-        part, own = self.parts[number], slice(row, row + 1)
-        within = slice(row - part.rows.start, row - part.rows.start + 1)
-        return Upcoming(
-            parts=(Part(slice(0, 1), part.works[within]),),
-            numbers=self.numbers[:, own],
-            counts=self.counts[:, own],
-            rows=self.rows[:, own],
-            labels=(self.labels[number][:, within],),
-            weights=(self.weights[number][:, within],),
-        )
-
-    def batch(self, kind: Kind, step: int) -> Batch:
-        """The batch of one step."""
-        size = self.numbers.shape[2] if kind.alike else int(self.counts[step].max())
-        rows = self.rows[step, :, :size]
-        found = [kind.samples[p.task].source(rows[p.rows].flatten(), kind.dtype, padded=kind.alike) for p in self.parts]
-        return Batch(
-            states=joined([states for states, _ in found]),
-            beside=tuple(joined(same) for same in zip(*(inputs for _, inputs in found), strict=True)),
-            targets=tuple(
-                Targets(labels[step, :, :size], weights[step, :, :size])
-                for labels, weights in zip(self.labels, self.weights, strict=True)
-            ),
-            counts=tuple(self.counts[step].tolist()),
-            size=size,
-        )
-
-
-def _upcoming(kind: Kind, parts: tuple[Part, ...], count: int) -> Upcoming:
-    works = [work for part in parts for work in part.works]
-    size = works[0].batch_size
-    next_ = [[work.batches[work.done + k] for work in works] for k in range(count)]
-    numbers = np.stack([filled(batches, size) for batches in next_])
-    counts = np.array([[len(batch) for batch in batches] for batches in next_])
-    real = np.arange(size) < counts[:, :, None]
-    labels, weights = [], []
-    for part in parts:
-        samples = kind.samples[part.task]
-        samples.source.work_out(numbers[:, part.rows].ravel())
-        own = samples.labels[numbers[:, part.rows]]
-        of_samples = samples.class_weights[own] * real[:, part.rows] / counts[:, part.rows, None]
-        labels.append(torch.from_numpy(own).to(kind.device))
-        weights.append(torch.from_numpy(of_samples).to(kind.device, kind.trained))
-    return Upcoming(parts, numbers, counts, torch.from_numpy(numbers).to(kind.device), tuple(labels), tuple(weights))
 
 
 def _parameters(kind: Kind, works: Sequence[Work], parts: Sequence[Part], flat: Flat) -> Parameters:

@@ -17,10 +17,11 @@ from iovsim.domain import Adapter, Evaluation, Failure, Head, IntArray, Metrics,
 from iovsim.errors import TrainingError
 from iovsim.learning.adapter import adapted_layers
 from iovsim.learning.backbones.backbone import layers
-from iovsim.learning.batched.chunk import Kind, Samples, train_alike
+from iovsim.learning.batched.chunk import train_alike
 from iovsim.learning.batched.cut import Cut
 from iovsim.learning.batched.features import MergedFeatures
 from iovsim.learning.batched.flat import LEAST_RANK, padded_rank
+from iovsim.learning.batched.kind import Kind, Samples
 from iovsim.learning.batched.models import Models, Source
 from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.batched.work import Work, work_of

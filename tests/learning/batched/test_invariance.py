@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from iovsim.domain import LoraRule, TrainJob
 from iovsim.learning.batched import chunk
+from iovsim.learning.batched.kind import Kind
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
@@ -48,7 +49,7 @@ def test_a_size_of_chunk_that_changes_bits_is_not_used(learning: LearningTask, m
     alone = [BatchedTrainer({"signs": learning}).train([job])[0] for job in jobs]
     looked_at: list[int] = []
 
-    def differ(_: chunk.Kind, together: chunk.Chunk, *__: object) -> bool:
+    def differ(_: Kind, together: chunk.Chunk, *__: object) -> bool:
         looked_at.append(len(together.works))
         return False
 

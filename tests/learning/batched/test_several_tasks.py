@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from iovsim.domain import LoraRule, Precision, Recipe, Task, TrainJob
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.batched import chunk
+from iovsim.learning.batched.kind import Kind
 from iovsim.learning.batched.trainer import BatchedTrainer
 from iovsim.learning.data.builtin import generate
 from iovsim.learning.data.samples import take
@@ -97,7 +98,7 @@ def test_tasks_do_share_chunks(tasks: dict[str, LearningTask], monkeypatch: pyte
     seen: list[set[str]] = []
     real = chunk._stepped
 
-    def watched(kind: chunk.Kind, together: chunk.Chunk) -> object:
+    def watched(kind: Kind, together: chunk.Chunk) -> object:
         seen.append({work.job.task for work in together.works})
         return real(kind, together)
 

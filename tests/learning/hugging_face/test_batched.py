@@ -18,6 +18,7 @@ from iovsim.learning.adapter import without
 from iovsim.learning.backbones.backbone import Backbone, adapted_blocks, blocks_of
 from iovsim.learning.backbones.pretrained import from_folder
 from iovsim.learning.batched import chunk
+from iovsim.learning.batched.kind import Kind
 from iovsim.learning.batched.models import Models
 from iovsim.learning.batched.readout import ReadoutBlock
 from iovsim.learning.batched.trainer import BatchedTrainer
@@ -201,7 +202,7 @@ def test_texts_read_at_their_first_token_train_together_and_tasks_apart(
     seen: list[list[str]] = []
     real = chunk._stepped
 
-    def watched(kind: chunk.Kind, together: chunk.Chunk) -> object:
+    def watched(kind: Kind, together: chunk.Chunk) -> object:
         seen.append([work.job.task for work in together.works])
         return real(kind, together)
 
