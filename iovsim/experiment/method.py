@@ -13,6 +13,8 @@ from iovsim.experiment.tasks import check_tuning
 from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
 from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, StagedPolicy
+from iovsim.policies.bandit_rank import BanditRank
+from iovsim.policies.price import DualPrice
 
 
 def build_method(file: PolicyFile) -> Method:
@@ -36,9 +38,22 @@ def build_method(file: PolicyFile) -> Method:
     )
 
 
+def check_references(method: Method, where: str) -> None:
+    """Raises `ScenarioError` where a bandit counts energy in other joules than the price that it pays."""
+    if not isinstance(method.price, DualPrice) or not isinstance(method.policy, StagedPolicy):
+        return
+    for stage in method.policy.stages:
+        if isinstance(stage, BanditRank) and stage.rewards.energy_ref_j != method.price.reference_j:
+            raise ScenarioError(
+                f"{where}: the bandit's energy_ref_j is {stage.rewards.energy_ref_j:g}, the price's reference_j is "
+                f"{method.price.reference_j:g}; a price is per reference, so give both the same."
+            )
+
+
 def method_for(scenario: Scenario, file: PolicyFile) -> Method:
     """The method, once what it needs of the scenario's tasks is there. Raises `ScenarioError`."""
     method = build_method(file)
+    check_references(method, f"policy {file.name!r}")
     check_tuning(scenario, method.tuning)
     with located(f"{scenario.where}: policy {file.name!r}, budget, kind {file.budget.kind!r}"):
         method.budget.check(len(scenario.tasks))

@@ -11,7 +11,7 @@ from iovsim.config import Kind, load_policy, load_scenario, policy_from
 from iovsim.errors import ScenarioError
 from iovsim.experiment.batch import check_all
 from iovsim.experiment.code import outside_sha256
-from iovsim.experiment.method import build_method
+from iovsim.experiment.method import build_method, method_for
 from iovsim.experiment.registry import make
 from iovsim.experiment.run import RunSpec, run_one
 from iovsim.policies import StagedPolicy
@@ -230,3 +230,10 @@ def test_a_fallback_is_named_in_the_policy_file() -> None:
 def test_a_wrong_fallback_is_refused(table: dict[str, object], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         build_method(policy_from({"name": "mine", "policy": {"kind": "random"}, "fallback": table}, "mine.toml"))
+
+
+def test_a_bandit_and_its_price_count_in_the_same_joules() -> None:
+    load = {"price.reference_j": 20.0}
+    with pytest.raises(ScenarioError, match="energy_ref_j is 50, the price's reference_j is 20"):
+        method_for(load_scenario("tiny"), load_policy("p1", load))
+    assert method_for(load_scenario("tiny"), load_policy("p1")).price.bits == 32.0
