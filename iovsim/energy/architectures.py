@@ -180,6 +180,7 @@ def road_vit(name: str, encoder: Encoder) -> Architecture:
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
     {
+        "vit-large-patch16-224": Encoder(width=1024, depth=24, heads=16, tokens=197),
         "vit-base-patch16-224": Encoder(width=768, depth=12, heads=12, tokens=197),
         "vit-small-patch16-224": Encoder(width=384, depth=12, heads=6, tokens=197),
         "vit-tiny-patch16-224": Encoder(width=192, depth=12, heads=3, tokens=197),
@@ -197,6 +198,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         name: build(name, ENCODERS[name])
         for name, build in (
+            ("vit-large-patch16-224", vision_transformer),
             ("vit-base-patch16-224", vision_transformer),
             ("vit-small-patch16-224", vision_transformer),
             ("vit-tiny-patch16-224", vision_transformer),

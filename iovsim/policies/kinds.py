@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iovsim.domain import BudgetPolicy, Fallback, Policy, PriceRule, Stage
+from iovsim.policies.account import AverageBudget
 from iovsim.policies.authors_budget import AuthorsBudgets
 from iovsim.policies.authors_rank import AuthorsRank
 from iovsim.policies.bandit_rank import ucb_dual
@@ -68,6 +69,7 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "random-blocks": RandomBlocks,
     "residual-contact-rank": ResidualContactRank,
     "keep-to-budget": KeepToBudget,
+    "average-budget": AverageBudget,
     "ucb-dual": ucb_dual,
     "ucb-dual-authors": AuthorsRank,
 }

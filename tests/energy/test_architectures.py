@@ -29,8 +29,10 @@ def on(*roles: str, dropout: float = 0.0, top_blocks: int | None = None) -> Lora
 @pytest.mark.parametrize(
     ("name", "parameters", "gmacs"),
     [
-        # with a head of 1000 classes: torchvision's vit_b_16 has 86,567,656 parameters and 17.56 GMACs;
+        # with a head of 1000 classes: torchvision's vit_b_16 has 86,567,656 parameters and 17.56 GMACs,
+        # vit_l_16 304,326,632 and 61.55;
         # DeiT-S and DeiT-Ti (Touvron et al. 2021, table 5): 22 M and 5 M; timm: 22,050,664, 4.6 and 5,717,416, 1.26
+        ("vit-large-patch16-224", 304_326_632, 61.55),
         ("vit-base-patch16-224", 86_567_656, 17.56),
         ("vit-small-patch16-224", 22_050_664, 4.60),
         ("vit-tiny-patch16-224", 5_717_416, 1.254),
