@@ -17,23 +17,27 @@ from iovsim.radio.transfer import transfer_s
 def estimate(terms: Terms, assignment: Assignment, time_s: float) -> Estimate:
     """Seconds and joules (vehicle and RSU together) if the mean gain stayed as it is at `time_s`, without fading."""
     gain: FloatArray = np.array([mean_gain_at(terms.link, time_s)])
-    memory_bits = training_memory_bits(
-        replace(terms.task, charged=charged(terms, assignment)), assignment.rank, terms.tuning
-    )
+    needed_bits = memory_bits(terms, assignment)
     down_s = transfer_s(down_bits(terms, assignment), float(downlink_bps(terms, assignment, gain)[0]))
     up_s = upload_s(terms, assignment, time_s)
     needed_s = compute_s(terms, assignment)
     if not math.isfinite(down_s + up_s):
-        return Estimate(down_s, needed_s, up_s, math.inf, memory_bits)
+        return Estimate(down_s, needed_s, up_s, math.inf, needed_bits)
     energy_j = (
         sum(downlink_j(terms.device, terms.radio, assignment.bandwidth_down_hz, down_s))
         + train_j(terms.device, needed_s)
         + sum(uplink_j(terms.device, terms.radio, assignment.bandwidth_up_hz, assignment.power_w, up_s))
     )
-    return Estimate(down_s, needed_s, up_s, energy_j, memory_bits)
+    return Estimate(down_s, needed_s, up_s, energy_j, needed_bits)
 
 
 def upload_s(terms: Terms, assignment: Assignment, time_s: float) -> float:
     """Seconds that the upload would take if the mean gain stayed as it is at `time_s`."""
     gain: FloatArray = np.array([mean_gain_at(terms.link, time_s)])
     return transfer_s(up_bits(terms, assignment), float(uplink_bps(terms, assignment, gain)[0]))
+
+
+def memory_bits(terms: Terms, assignment: Assignment) -> float:
+    """What training as assigned takes of the vehicle's memory."""
+    task = replace(terms.task, charged=charged(terms, assignment))
+    return training_memory_bits(task, assignment.rank, terms.tuning)

@@ -24,6 +24,8 @@ from iovsim.domain import (
     WayKind,
 )
 from iovsim.energy.ledger import Entry
+from iovsim.engine.estimate import memory_bits
+from iovsim.engine.job import Job
 from iovsim.engine.round import ServedRound
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregators.spectrum import stable_rank
@@ -65,14 +67,14 @@ def record_round(
             mean_rank=_mean([j.assignment.rank for j in jobs]),
         )
     clients = {c.vehicle: c for c in outcome.view.clients}
-    residual_s = {s.job.assignment.vehicle: s.job.terms.contact.end_s - s.job.start_s for s in over.served}
+    given = {s.job.assignment.vehicle: s.job for s in over.served}
     for job in outcome.jobs:
         vehicle = job.assignment.vehicle
-        _record_job(setting, state, outcome, job, clients[vehicle], residual_s[vehicle])
+        _record_job(setting, state, outcome, job, clients[vehicle], given[vehicle])
 
 
 def _record_job(
-    setting: Setting, state: State, outcome: RoundOutcome, job: JobEnd, client: ClientView, residual_s: float
+    setting: Setting, state: State, outcome: RoundOutcome, job: JobEnd, client: ClientView, begun: Job
 ) -> None:
     number = state.jobs
     state.jobs += 1
@@ -104,7 +106,8 @@ def _record_job(
         arrived_at=job.arrived_at,
         distance_m=client.distance_m,
         forecast_residual_s=client.residual_contact_s,
-        true_residual_s=residual_s,
+        true_residual_s=begun.terms.contact.end_s - begun.start_s,
+        memory_bits=memory_bits(begun.terms, given),
         downlink_bits=_bits(job.phases, PhaseKind.DOWNLINK),
         uplink_bits=_bits(job.phases, PhaseKind.UPLINK),
         sidelink_bits=_bits(job.phases, PhaseKind.SIDELINK),

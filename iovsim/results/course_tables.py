@@ -65,6 +65,9 @@ COURSE = (
             real("distance_m", "m", "distance to the RSU when the job was planned"),
             maybe("forecast_residual_s", "s", "forecast of the rest of the contact at the start; null if unbounded"),
             real("true_residual_s", "s", "what the rest of the contact really was"),
+            real(
+                "memory_bits", "bit", "memory that its training takes, by formula (iovsim.energy.training_memory_bits)"
+            ),
             real("downlink_bits", "bit", "bits carried to the vehicle"),
             real("uplink_bits", "bit", "bits carried from the vehicle, or from the one that it handed over to"),
             real("sidelink_bits", "bit", "bits carried from vehicle to vehicle"),
