@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from iovsim.domain import ARRIVED, JobStatus
@@ -20,6 +21,8 @@ LOST = (
     JobStatus.ABANDONED,
 )
 """Statuses of jobs that were broken off. A job whose training failed, or still in flight at the horizon, is none."""
+
+REWARD_LATENCY_S, REWARD_ENERGY_J = 30.0, 75.0
 
 
 def energy_j(run: Run) -> float:
@@ -64,6 +67,39 @@ def latency_s(run: Run) -> float | None:
     """Mean time from start to end of the delivered jobs."""
     delivered = _jobs(run, ARRIVED)
     return float((delivered["end_s"] - delivered["start_s"]).mean()) if len(delivered) else None
+
+
+def round_latency_s(run: Run) -> float | None:
+    """Mean time from a round's start to the end of the last of its jobs, per RSU and task; rounds without are left out.
+
+    P1's tau_round without the time that aggregation takes, which is not simulated.
+    """
+    jobs = run.table("jobs")
+    ended = jobs[jobs["status"] != str(JobStatus.IN_FLIGHT)]
+    rounds = ended.groupby(["rsu", "round", "task"])
+    return float((rounds["end_s"].max() - rounds["start_s"].min()).mean()) if len(ended) else None
+
+
+def memory_gbit(run: Run) -> float | None:
+    """Mean memory that the training of a job takes, lost jobs included."""
+    jobs = run.table("jobs")
+    return float(jobs["memory_bits"].mean()) / 1e9 if len(jobs) else None
+
+
+def mean_reward(run: Run) -> float | None:
+    """Mean over all jobs that ended of P1's reward of a job, 0 where no update arrived, whatever the method chose by.
+
+    fraction (0.6 exp(-loss) + 0.2 (1 - min(tau / 30 s, 1)) + 0.2 (1 - min(e / 75 J, 1))), with the form and the
+    references of the policy file `p1` (see `policies.bandits.rewards`), for all methods alike.
+    """
+    ended = int((run.table("jobs")["status"] != str(JobStatus.IN_FLIGHT)).sum())
+    if not ended:
+        return None
+    arrived = _jobs(run, ARRIVED)
+    timely = 1.0 - ((arrived["end_s"] - arrived["start_s"]) / REWARD_LATENCY_S).clip(upper=1.0)
+    thrifty = 1.0 - (arrived["energy_j"] / REWARD_ENERGY_J).clip(upper=1.0)
+    rewards = arrived["fraction"] * (0.6 * np.exp(-arrived["loss_after"]) + 0.2 * timely + 0.2 * thrifty)
+    return float(rewards.sum()) / ended
 
 
 def task_energy_j(run: Run) -> Mapping[str, float | None]:

@@ -184,6 +184,21 @@ _DEFINED = (
         partial(effort.jobs_of, status=JobStatus.ABANDONED),
     ),
     _of_run("latency_s", "s", "mean time from start to end of the delivered jobs", "lower", effort.latency_s),
+    _of_run(
+        "round_latency_s",
+        "s",
+        "mean time from a round's start to the end of its last job, by RSU and task",
+        "lower",
+        effort.round_latency_s,
+    ),
+    _of_run("memory_gbit", "Gbit", "mean memory that the training of a job takes", "lower", effort.memory_gbit),
+    _of_run(
+        "mean_reward",
+        "1",
+        "P1's reward of a job (quality 0.6, time 0.2, energy 0.2), mean over all jobs; 0 without an update",
+        "higher",
+        effort.mean_reward,
+    ),
 )
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _DEFINED}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from io import StringIO
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
         "migrated_jobs": 0.0,
         "abandoned_jobs": 0.0,
         "latency_s": 3.0,
+        "round_latency_s": 89.0,
+        "memory_gbit": 0.25e-9,
+        "mean_reward": 0.25 * (1.2 * exp(-0.25) + 0.2 * (26 + 28) / 30 + 0.4 * (1 - 0.25 / 75)) / 4,
         "energy_per_update_j": 15.0,
         "overrun_j": 1.5,
     }
@@ -87,6 +91,9 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
         "migrated_jobs": 0.0,
         "abandoned_jobs": 0.0,
         "latency_s": None,
+        "round_latency_s": None,
+        "memory_gbit": None,
+        "mean_reward": None,
         "energy_per_update_j": None,
         "overrun_j": 0.0,
     }
