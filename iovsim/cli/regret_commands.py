@@ -58,6 +58,9 @@ def regret(
             "the way from the cheapest to the dearest)."
         ),
     ] = None,
+    drift: Annotated[
+        int, typer.Option(help="The synthetic arms' rewards turn round every so many rounds; 0: never.")
+    ] = 0,
     explore: Annotated[
         str, typer.Option(help="Factors for every bandit's constant of exploration: 1, or 0.25,0.5,1,2.")
     ] = "1",
@@ -75,7 +78,7 @@ def regret(
     if quick and rounds is not None:
         raise ScenarioError("regret: --quick and --rounds exclude each other; give one of them.")
     horizon = rounds if rounds is not None else QUICK_ROUNDS if quick else ROUNDS
-    arms = _arms(runs or (), task or (), quality, _weights(weights), budget)
+    arms = _arms(runs or (), task or (), quality, _weights(weights), budget, drift)
 
     from iovsim.regret.exponents import summarise
     from iovsim.regret.laboratory import laboratory
@@ -103,13 +106,16 @@ def _arms(
     quality: Quality,
     weights: tuple[float, float, float],
     budget: float | None,
+    drift: int,
 ) -> list[Arms]:
+    if runs and drift:
+        raise ScenarioError("regret: --drift is for the synthetic arms; leave it or --runs out.")
     if not runs:
         if tasks:
             raise ScenarioError("regret: --task is for arms measured in runs; add --runs FOLDER.")
         from iovsim.regret.arms import BUDGET_SHARE, synthetic
 
-        return [synthetic(BUDGET_SHARE if budget is None else budget)]
+        return [synthetic(BUDGET_SHARE if budget is None else budget, drift)]
     from iovsim.regret.measured import measured
     from iovsim.results import find_runs
 

@@ -17,7 +17,8 @@ from iovsim.results.intervals import Interval, rounded, short
 
 def print_regret(console: Console, arms: Arms, found: Sequence[Summary]) -> None:
     """What the arms are, and a line for each bandit."""
-    best = optimum(arms.rewards, arms.costs, arms.budget)
+    best = [optimum(rewards, arms.costs, arms.budget) for rewards in arms.rewards]
+    values, prices = (" and ".join(f"{v:.4g}" for v in vs) for vs in ([b.value for b in best], [b.price for b in best]))
     rounds, seeds = found[0].rounds, found[0].seeds
     table = Table(
         "bandit",
@@ -44,8 +45,8 @@ def print_regret(console: Console, arms: Arms, found: Sequence[Summary]) -> None
         )
     console.print(table)
     console.print(
-        f"Budget {arms.budget_share:g} of the dearest arms' costs; optimum {best.value:.4g} a round, "
-        f"price {best.price:.3g}; {seeds} seeds.\n"
+        f"Budget {arms.budget_share:g} of the dearest arms' costs; optimum {values} a round, "
+        f"price {prices}; {seeds} seeds.\n"
         "Regret: lost reward, and what was overspent at the optimum's price. Exponent: slope of log regret over log t "
         f"from t = {FIRST} on, mean over seeds with its 95 % t interval. Violation: share above the budget.",
         highlight=False,

@@ -84,7 +84,7 @@ def _arms(
     rewards, costs = (_padded(held, name)[of_vehicle] for name in ("reward", "cost"))
     sizes = np.array([[len(one) for one in row] for row in held])[of_vehicle]
 
-    def outcome(arm: IntArray, drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def outcome(arm: IntArray, drawn: FloatArray, phase: int) -> tuple[FloatArray, FloatArray]:
         vehicles = np.arange(VEHICLES)
         job = (drawn[..., 0] * sizes[vehicles, arm]).astype(np.int64)
         return rewards[vehicles, arm, job], costs[vehicles, arm, job]
@@ -95,7 +95,7 @@ def _arms(
         name=task,
         ranks=ranks,
         tiers=tuple(tiers[k] for k in of_vehicle),
-        rewards=np.nanmean(rewards, axis=2),
+        rewards=np.nanmean(rewards, axis=2)[None],
         costs=mean_costs,
         context=np.eye(len(tiers))[of_vehicle],
         outcome=outcome,

@@ -23,14 +23,20 @@ class Course:
     """Running sums by round at which they were noted, and by seed."""
 
     rounds: IntArray  # (noted,)
-    plays: FloatArray  # (noted, seeds, vehicles, arms)
+    by_phase: FloatArray  # (noted, phases, seeds, vehicles, arms): plays
     spent: FloatArray  # (noted, seeds): costs really paid
     price: FloatArray  # (noted, seeds): after that round
+
+    @property
+    def plays(self) -> FloatArray:
+        """(noted, seeds, vehicles, arms), in whichever phase."""
+        total: FloatArray = self.by_phase.sum(axis=1)
+        return total
 
     def joined(self, other: Course) -> Course:
         """This one's rounds, then the other's."""
         return Course(
-            *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("rounds", "plays", "spent", "price"))
+            *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("rounds", "by_phase", "spent", "price"))
         )
 
 
@@ -103,23 +109,24 @@ def _game(
 ) -> Course:
     batch = (len(seeds), len(arms.tiers))
     learner, price = player.learner(arms, len(seeds), explore), player.price(arms, len(seeds), noted[-1])
-    within, budget = capped(arms) if player.authors else (np.ones(arms.rewards.shape, dtype=np.bool_), arms.budget)
+    within, budget = capped(arms) if player.authors else (np.ones(arms.costs.shape, dtype=np.bool_), arms.budget)
     feasible = np.broadcast_to(within, (len(seeds), *within.shape))
     context = np.broadcast_to(arms.context, (len(seeds), *arms.context.shape))
     unit, every = (AUTHORS_REWARD, EVERY) if player.authors else (1.0, 1)
     ranks, allowed = np.array(arms.ranks), np.array(budget)
     outcomes, noise = SeedStreams(seeds, ("outcomes", arms.name)), SeedStreams(seeds, ("bandit", name))
-    plays, spent = np.zeros((*batch, len(arms.ranks))), np.zeros(len(seeds))
+    plays, spent = np.zeros((len(arms.rewards), *batch, len(arms.ranks))), np.zeros(len(seeds))
     found: list[tuple[FloatArray, ...]] = []
     wanted = set(noted)
     for number in range(1, noted[-1] + 1):
         choice = learner.choose(Offer(number, feasible, price.value[:, None], context), noise)
-        reward, cost = arms.outcome(choice.arm, outcomes.random((*batch, 2)))
+        phase = arms.phase(number)
+        reward, cost = arms.outcome(choice.arm, outcomes.random((*batch, 2)), phase)
         learner.observe(choice, unit * reward, cost)
         paid = cost.sum(axis=1)
         if number % every == 0:
             price.update(ranks[choice.arm].sum(axis=1) if player.authors else paid, allowed, batch[1])
-        plays.reshape(-1)[played(choice.arm, len(ranks))] += 1.0
+        plays[phase].reshape(-1)[played(choice.arm, len(ranks))] += 1.0
         spent += paid
         if number in wanted:
             found.append((plays.copy(), spent.copy(), price.value.copy()))

@@ -17,6 +17,7 @@ from iovsim.policies.bandits import (
     Choice,
     EpsilonGreedy,
     Exp3,
+    Forgetting,
     Learner,
     Learning,
     LinUcb,
@@ -33,7 +34,7 @@ from iovsim.policies.bandits import (
 )
 from iovsim.policies.bandits.authors import EVERY, PRICE_STEP
 from iovsim.policies.bandits.offers import BoolArray
-from iovsim.policies.bandits.statistics import played
+from iovsim.policies.bandits.statistics import ALL, played
 from iovsim.policies.price import DualPrice, NoPrice
 from iovsim.regret.arms import Arms
 
@@ -63,28 +64,35 @@ class Player:
 
 @dataclass(slots=True, eq=False)
 class Clairvoyant:
-    """Keeps each vehicle's plays as near to the best mixture as whole plays allow."""
+    """Keeps each vehicle's plays as near to the best mixture, that of the round's phase, as whole plays allow."""
 
-    mixture: FloatArray
+    arms: Arms
     seeds: int
-    _owed: FloatArray = field(init=False)  # (seeds, vehicles, arms): what the mixture asks for, minus what was played
+    _mixtures: list[FloatArray] = field(init=False)  # by phase
+    _owed: FloatArray = field(
+        init=False
+    )  # (phases, seeds, vehicles, arms): what mixtures ask for, minus what was played
 
     def __post_init__(self) -> None:
-        self._owed = np.zeros((self.seeds, *self.mixture.shape))
+        arms = self.arms
+        self._mixtures = [optimum(rewards, arms.costs, arms.budget).mixture for rewards in arms.rewards]
+        self._owed = np.zeros((len(arms.rewards), self.seeds, *arms.costs.shape))
 
     def choose(self, offer: Offer, noise: Noise) -> Choice:
-        self._owed += self.mixture
-        arm = self._owed.argmax(axis=-1)
-        self._owed.reshape(-1)[played(arm, self.mixture.shape[-1])] -= 1.0
+        phase = self.arms.phase(offer.round)
+        owed = self._owed[phase]
+        owed += self._mixtures[phase]
+        arm = owed.argmax(axis=-1)
+        owed.reshape(-1)[played(arm, owed.shape[-1])] -= 1.0
         return Choice(offer, arm, np.ones(arm.shape))
 
     def observe(self, choice: Choice, reward: FloatArray, cost: FloatArray) -> None:
         """It knows."""
 
 
-def _rule(make: Callable[[float], Rule], *, by_tier: bool = False) -> Make:
+def _rule(make: Callable[[float], Rule], *, by_tier: bool = False, forgetting: Forgetting = ALL) -> Make:
     def learner(arms: Arms, seeds: int, explore: float) -> Learner:
-        statistics = Statistics((seeds, *arms.rewards.shape))
+        statistics = Statistics((seeds, *arms.costs.shape), forgetting)
         return Learning(make(explore), statistics, arms.alike if by_tier else None)
 
     return learner
@@ -95,7 +103,7 @@ def _adjacent(arms: Arms, seeds: int, explore: float) -> Learner:
 
 
 def _known_costs(arms: Arms, seeds: int, explore: float) -> Learner:
-    return Learning(UcbDual(0.5 * explore, 0.0), Statistics((seeds, *arms.rewards.shape)), costs=arms.costs)
+    return Learning(UcbDual(0.5 * explore, 0.0), Statistics((seeds, *arms.costs.shape)), costs=arms.costs)
 
 
 def _ucb_dual(explore: float) -> Rule:
@@ -122,11 +130,24 @@ def _of_authors(arms: Arms, seeds: int, horizon: int) -> Price:
     return RulePrice(DualPrice(PRICE_STEP * len(arms.tiers), 1.0, math.inf), seeds)  # not divided by vehicles
 
 
+DISCOUNT, WINDOW = 0.994, 300
+"""What Garivier and Moulines (2011) give for a change every 2,000 rounds: 1 - 1 / (4 sqrt(2000)), 2 sqrt(2000 ln T)."""
+
 PLAYERS: Mapping[str, Player] = {
     "ucb-dual": Player("UCB-DUAL, each vehicle on its own", _rule(_ucb_dual), _anytime),
     "ucb-dual-by-tier": Player("UCB-DUAL, statistics shared by tier", _rule(_ucb_dual, by_tier=True), _anytime),
     "ucb-dual-known-costs": Player("UCB-DUAL that knows mean costs", _known_costs, _anytime),
     "ucb-dual-adjacent": Player("UCB-DUAL, current rank or a neighbour", _adjacent, _anytime),
+    "ucb-dual-discounted": Player(
+        f"UCB-DUAL whose outcomes lose a part of {1 - DISCOUNT:.1g} in each round",
+        _rule(_ucb_dual, forgetting=Forgetting(discount=DISCOUNT)),
+        _anytime,
+    ),
+    "ucb-dual-window": Player(
+        f"UCB-DUAL that knows the last {WINDOW} rounds",
+        _rule(_ucb_dual, forgetting=Forgetting(window=WINDOW)),
+        _anytime,
+    ),
     "ucb-dual-horizon": Player(
         "UCB-DUAL as first inferred: scales 0.5, steps 4 / sqrt(T)",
         _rule(lambda f: UcbDual(0.5 * f, 0.5 * f)),
@@ -143,10 +164,10 @@ PLAYERS: Mapping[str, Player] = {
     "ucb": Player("UCB-DUAL without the price", _rule(_ucb_dual), _none),
     "epsilon-greedy": Player("epsilon-greedy, same price", _rule(lambda f: EpsilonGreedy(f)), _anytime),
     "thompson": Player("Thompson sampling, same price", _rule(lambda f: Thompson(0.5 * f, 0.2 * f)), _anytime),
-    "exp3": Player("EXP3, same price", lambda arms, seeds, f: Exp3((seeds, *arms.rewards.shape), f), _anytime),
+    "exp3": Player("EXP3, same price", lambda arms, seeds, f: Exp3((seeds, *arms.costs.shape), f), _anytime),
     "linucb": Player(
         "LinUCB on the tier's context, same price",
-        lambda arms, seeds, f: LinUcb((seeds, *arms.rewards.shape), arms.context.shape[1], 2.36 * f, 0.94 * f),
+        lambda arms, seeds, f: LinUcb((seeds, *arms.costs.shape), arms.context.shape[1], 2.36 * f, 0.94 * f),
         _anytime,
     ),
     "pessimistic-optimistic": Player(
@@ -154,7 +175,7 @@ PLAYERS: Mapping[str, Player] = {
     ),
     "clairvoyant": Player(
         "the best mixture within the budget",
-        lambda arms, seeds, f: Clairvoyant(optimum(arms.rewards, arms.costs, arms.budget).mixture, seeds),
+        lambda arms, seeds, f: Clairvoyant(arms, seeds),
         _none,
         explores=False,
     ),
@@ -173,7 +194,7 @@ def capped(arms: Arms) -> tuple[BoolArray, float]:
     """What the authors' code allows: ranks up to each vehicle's equal share of the budget in ranks, and that budget."""
     budget = arms.budget_share * len(arms.tiers) * max(arms.ranks)
     feasible = np.array(arms.ranks) <= round(budget / len(arms.tiers))
-    return np.broadcast_to(feasible, arms.rewards.shape), budget
+    return np.broadcast_to(feasible, arms.costs.shape), budget
 
 
 AUTHORS_REWARD = 180.0

@@ -7,6 +7,7 @@ mixtures of arms have in a round at a mean cost of B or less, lam* its price (`i
     regret(t)      = lost_reward(t) + lam* max(0, sum of c over the same plays - t B)
     violation(t)   = max(0, sum of costs really paid - t B) / B
 
+Where rewards drift, all three are those of each phase's rounds, with its own mu, OPT and lam*, summed over the phases.
 So regret is what a clairvoyant mixture within the budget would have had more, and what was overspent is charged at its
 price: without that charge, overspending would look like skill. It is never negative, since OPT + lam* x bounds the
 reward of rounds that cost B + x in the mean, and what was saved earns nothing. Both are pseudo-regrets: they take the
@@ -28,11 +29,14 @@ from iovsim.regret.play import Course
 
 def regret_rows(course: Course, arms: Arms, seeds: Sequence[int]) -> pd.DataFrame:
     """Columns seed, rounds, regret, lost_reward, violation, price; rows by round, then by seed."""
-    best = optimum(arms.rewards, arms.costs, arms.budget)
-    rounds = course.rounds[:, None].astype(np.float64)
-    lost = rounds * best.value - (course.plays * arms.rewards).sum(axis=(2, 3))
-    over = (course.plays * arms.costs).sum(axis=(2, 3)) - rounds * arms.budget
-    regret = np.maximum(np.round(lost + best.price * np.maximum(over, 0.0), 9), 0.0)  # what is left of rounding goes
+    best = [optimum(rewards, arms.costs, arms.budget) for rewards in arms.rewards]
+    value, price = (np.array([getattr(one, name) for one in best])[:, None] for name in ("value", "price"))
+    lasted = course.by_phase[..., 0, :].sum(axis=-1)  # rounds of each phase (noted, phases, seeds): all play each round
+    lost = lasted * value - (course.by_phase * arms.rewards[:, None]).sum(axis=(3, 4))
+    over = (course.by_phase * arms.costs).sum(axis=(3, 4)) - lasted * arms.budget
+    charged = (lost + price * np.maximum(over, 0.0)).sum(axis=1)
+    regret = np.maximum(np.round(charged, 9), 0.0)  # what is left of rounding goes
+    lost, rounds = lost.sum(axis=1), course.rounds[:, None].astype(np.float64)
     violation = np.maximum(course.spent - rounds * arms.budget, 0.0) / arms.budget
     return pd.DataFrame(
         {

@@ -72,7 +72,7 @@ def test_means_are_those_of_the_jobs() -> None:
             late = (mine["end_s"] / latency_ref_s).clip(upper=1.0)
             reward = 0.6 * np.exp(-mine["loss_after"]) + 0.2 * (1 - late) + 0.2 * (1 - cost)
             assert arms.costs[vehicle, k] == pytest.approx(cost.mean())
-            assert arms.rewards[vehicle, k] == pytest.approx(reward.mean())
+            assert arms.rewards[0, vehicle, k] == pytest.approx(reward.mean())
 
 
 def test_the_budget_lies_between_the_cheapest_and_the_dearest_arms() -> None:
@@ -87,10 +87,10 @@ def test_a_play_draws_a_job_that_happened_and_keeps_its_reward_and_cost_together
     arms = arms_of(jobs())
     rng = np.random.default_rng(1)
     arm = np.broadcast_to(np.array([0, 1, 2, 0, 1, 2]), (400, 6))
-    reward, cost = arms.outcome(arm, rng.random((400, 6, 2)))
+    reward, cost = arms.outcome(arm, rng.random((400, 6, 2)), 0)
     pairs = {(r, c) for r, c in zip(reward[:, 0], cost[:, 0], strict=True)}
     assert len(pairs) == 6
-    assert reward.mean(axis=0) == pytest.approx(arms.rewards[np.arange(6), arm[0]], abs=0.01)
+    assert reward.mean(axis=0) == pytest.approx(arms.rewards[0, np.arange(6), arm[0]], abs=0.01)
     assert cost.mean(axis=0) == pytest.approx(arms.costs[np.arange(6), arm[0]], abs=0.01)
 
 
@@ -98,13 +98,13 @@ def test_the_weights_may_be_others() -> None:
     table = jobs()
     (arms,) = measured([run_of(table)], weights=(1.0, 0.0, 0.0))
     done = table[(table["status"] == "delivered") & (table["tier"] == "nano") & (table["rank"] == 4)]
-    assert arms.rewards[1, 1] == pytest.approx(np.exp(-done["loss_after"]).mean())
+    assert arms.rewards[0, 1, 1] == pytest.approx(np.exp(-done["loss_after"]).mean())
 
 
 def test_the_gain_needs_losses_that_fall() -> None:
     """Losses fall by 0.1 a rank: a higher rank has gained more. With one epoch there is nothing to tell."""
     found = arms_of(jobs(), Quality.GAIN)
-    assert (np.diff(found.rewards[1]) > 0).all()
+    assert (np.diff(found.rewards[0, 1]) > 0).all()
     with pytest.raises(ResultsError, match=r"task 'signs': losses do not fall .* take --quality likelihood"):
         arms_of(jobs().assign(loss_before=1.0, loss_after=1.0), Quality.GAIN)
 

@@ -40,9 +40,9 @@ def test_outcomes_are_drawn_whatever_is_played() -> None:
     """Rewards of the same arms at the same rounds are equal: the draws are by round, not by play."""
     met: list[list[float]] = []
 
-    def spy(arm: object, drawn: object) -> object:
+    def spy(arm: object, drawn: object, phase: int) -> object:
         met[-1].append(float(drawn.sum()))  # type: ignore[attr-defined]
-        return ARMS.outcome(arm, drawn)  # type: ignore[arg-type]
+        return ARMS.outcome(arm, drawn, phase)  # type: ignore[arg-type]
 
     watched = replace(ARMS, outcome=spy)  # type: ignore[arg-type]
     for name in ("ucb-dual", "thompson"):

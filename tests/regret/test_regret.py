@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,10 +30,10 @@ def two_arms() -> Arms:
         "two",
         (4, 8),
         ("a",),
-        rewards,
+        rewards[None],
         costs,
         np.ones((1, 1)),
-        lambda arm, drawn: (rewards[0, arm], costs[0, arm]),
+        lambda arm, drawn, phase: (rewards[0, arm], costs[0, arm]),
         0.625,
     )
 
@@ -42,7 +44,7 @@ def test_regret_by_hand() -> None:
     8 cheap plays earn 3.2: lost reward 1.8, nothing overspent, nothing for what was saved.
     """
     plays = np.array([[[[2.0, 8.0]], [[8.0, 2.0]]]])
-    course = Course(np.array([10]), plays, np.array([[6.9, 3.2]]), np.array([[1.5, 0.0]]))
+    course = Course(np.array([10]), plays[:, None], np.array([[6.9, 3.2]]), np.array([[1.5, 0.0]]))
     rows = regret_rows(course, two_arms(), [1, 2])
     assert rows["lost_reward"].tolist() == pytest.approx([-1.8, 1.8])
     assert rows["regret"].tolist() == pytest.approx([0.0, 1.8])
@@ -57,14 +59,14 @@ def test_no_way_to_play_has_negative_regret(arms_played: list[int], share: float
     arms = synthetic(share)
     plays = np.zeros((1, 1, 6, 5))
     plays[0, 0, np.arange(6), arms_played] = rounds
-    best = optimum(arms.rewards, arms.costs, arms.budget)
+    best = optimum(arms.rewards[0], arms.costs, arms.budget)
     priced = (
         rounds * best.value
-        - (plays * (arms.rewards - best.price * arms.costs)).sum()
+        - (plays * (arms.rewards[0] - best.price * arms.costs)).sum()
         - best.price * (rounds * arms.budget)
     )
     assert priced >= -1e-9
-    row = regret_rows(Course(np.array([rounds]), plays, np.zeros((1, 1)), np.zeros((1, 1))), arms, [1]).iloc[0]
+    row = regret_rows(Course(np.array([rounds]), plays[:, None], np.zeros((1, 1)), np.zeros((1, 1))), arms, [1]).iloc[0]
     assert row["regret"] >= priced - 1e-9
     assert row["regret"] >= row["lost_reward"] - 1e-9
 
@@ -117,6 +119,33 @@ def test_what_the_synthetic_bandit_must_show() -> None:
     assert found["pessimistic-optimistic"].violation_per_t == 0.0
     assert found["clairvoyant"].regret < 1.0
     assert found["clairvoyant"].exponent is None
+
+
+def test_where_rewards_drift_regret_is_that_of_each_phase() -> None:
+    """Two phases of 10 rounds whose rewards change places; who plays one arm for ever loses in one of them.
+
+    Always dear: 0.8 x 10 then 0.2 x 10, at cost 0.8. Optima are 0.5 at price 1, and 0.8 at price 0 (the cheap arm).
+    Lost: 5 - 8 and 8 - 2; overspent by 3 in the first at price 1: regret 0 + 6.
+    """
+    one = two_arms()
+    arms = replace(one, rewards=np.stack([one.rewards[0], one.rewards[0][:, ::-1]]), period=10)
+    assert [arms.phase(t) for t in (1, 10, 11, 20, 21)] == [0, 0, 1, 1, 0]
+    plays = np.array([[[[[0.0, 10.0]]], [[[0.0, 10.0]]]]])
+    row = regret_rows(Course(np.array([20]), plays, np.array([[16.0]]), np.zeros((1, 1))), arms, [1]).iloc[0]
+    assert row["lost_reward"] == pytest.approx(-3.0 + 6.0)
+    assert row["regret"] == pytest.approx(6.0)
+
+
+def test_where_rewards_drift_who_forgets_is_ahead() -> None:
+    names = ("ucb-dual", "ucb-dual-discounted", "ucb-dual-window", "clairvoyant")
+    found = {
+        one.policy: one for one in summarise(laboratory([synthetic(period=2000)], names, [1, 2], 20_000, [1.0], quiet))
+    }
+    for name in ("ucb-dual-discounted", "ucb-dual-window"):
+        assert found[name].regret < 0.7 * found["ucb-dual"].regret, name
+    assert found["clairvoyant"].regret < 10.0
+    with pytest.raises(ScenarioError, match=r"--drift 1: must be 2 rounds or more"):
+        synthetic(period=1)
 
 
 def test_factors_are_played_where_there_is_something_to_vary() -> None:

@@ -85,21 +85,20 @@ class Statistics:
     def observe(self, at_round: int, arm: IntArray, reward: FloatArray, cost: FloatArray) -> None:
         """Adds the outcomes of one play each, (*batch)."""
         self._age(at_round)
-        into = self._all
+        kept = [self._all]
         if self.forgetting.window:
             if not self._recent or self._recent[-1][0] != self.round:
                 self._recent.append((self.round, np.zeros_like(self._all)))
-            into = self._recent[-1][1]
+            kept.append(self._recent[-1][1])
         at = played(arm, self.shape[-1])
-        for sums, more in zip(into, (1.0, reward, cost), strict=True):
-            sums.reshape(-1)[at] += more
+        for into in kept:
+            for sums, more in zip(into, (1.0, reward, cost), strict=True):
+                sums.reshape(-1)[at] += more
         self.plays += arm.size
 
     def tally(self, at_round: int) -> Tally:
         """What is known at the beginning of `at_round`. Read it before the next outcome: it is no copy."""
         self._age(at_round)
-        if self.forgetting.window:
-            self._all = np.sum([seen for _, seen in self._recent], axis=0) if self._recent else np.zeros_like(self._all)
         return Tally(*self._all)
 
     def copy(self) -> Statistics:
@@ -115,7 +114,8 @@ class Statistics:
         if self.forgetting.discount < 1:
             self._all *= self.forgetting.discount ** (at_round - self.round)
         while self._recent and self._recent[0][0] < at_round - self.forgetting.window:
-            self._recent.popleft()
+            self._all -= self._recent.popleft()[1]
+            self._all[:, self._all[0] == 0] = 0.0  # what rounding has left of sums that have nothing in them
         self.round = at_round
 
 
