@@ -11,7 +11,7 @@ from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import ScenarioError
 
 Outcome = Callable[[IntArray, FloatArray, int], tuple[FloatArray, FloatArray]]
-"""Takes arms played, (seeds, vehicles), uniform numbers, (seeds, vehicles, 2), and the phase; gives rewards and costs."""
+"""Takes arms played (seeds, vehicles), uniform numbers (seeds, vehicles, 2) and the phase; gives rewards and costs."""
 
 BUDGET_SHARE = 0.45
 
