@@ -7,7 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from iovsim.domain import Assignment, ClientView, Contact, Estimate, RoundView, Rsu, Task, TaskView, Tuning, World
+from iovsim.domain import (
+    Assignment,
+    ClientView,
+    Contact,
+    Device,
+    Estimate,
+    RoundView,
+    Rsu,
+    Task,
+    TaskView,
+    Tuning,
+    World,
+)
 from iovsim.energy.architectures import with_blocks
 from iovsim.energy.compute import feasible_ranks, room_bits
 from iovsim.engine.estimate import estimate
@@ -15,6 +27,9 @@ from iovsim.engine.state import Method, State
 from iovsim.engine.terms import Terms, mean_gain_at, terms_of
 from iovsim.errors import PolicyError
 from iovsim.rng import stream
+
+Ranks = dict[tuple[str, Device], tuple[int, ...]]
+"""Feasible ranks by task and device."""
 
 
 def observe(
@@ -27,6 +42,7 @@ def observe(
     tasks = [t for t in world.tasks if t.task in rsu.tasks]
     terms: dict[tuple[str, str], Terms] = {}
     clients: list[ClientView] = []
+    ranks: Ranks = {}
     for contact in world.contacts.active(rsu.rsu, start_s):
         shards = world.vehicles[contact.vehicle].shards
         every = {
@@ -45,7 +61,7 @@ def observe(
         own = {task: found for task, found in every.items() if len(found.samples)}
         if own:
             terms |= {(contact.vehicle, task): found for task, found in own.items()}
-            clients.append(_client(method, state, rsu, contact, own, start_s))
+            clients.append(_client(method, state, rsu, contact, own, start_s, ranks))
     view = RoundView(
         rsu=rsu.rsu,
         round=number,
@@ -80,9 +96,12 @@ def _ranks_down(method: Method, state: State, rsu: Rsu, contact: Contact, task: 
 
 
 def _client(
-    method: Method, state: State, rsu: Rsu, contact: Contact, own: Mapping[str, Terms], time_s: float
+    method: Method, state: State, rsu: Rsu, contact: Contact, own: Mapping[str, Terms], time_s: float, ranks: Ranks
 ) -> ClientView:
-    """One vehicle as the policy sees it, from its terms for each task of which it holds samples; at least one."""
+    """One vehicle as the policy sees it, from its terms for each task of which it holds samples; at least one.
+
+    `ranks` keeps what is feasible, which is the same for all vehicles of a tier.
+    """
     some = next(iter(own.values()))
     x_m = float(np.interp(time_s, contact.time_s, contact.x_m))
     y_m = float(np.interp(time_s, contact.time_s, contact.y_m))
@@ -95,14 +114,19 @@ def _client(
         busy=contact.vehicle in state.busy,
         tasks=tuple(own),
         samples={task: len(terms.samples) for task, terms in own.items()},
-        feasible_ranks={
-            task: feasible_ranks(_least(method, terms.task), terms.device, terms.tuning) for task, terms in own.items()
-        },
+        feasible_ranks={task: _feasible_ranks(method, terms, ranks) for task, terms in own.items()},
         memory_bits=room_bits(some.device),
         last_loss={
             task: state.last_loss[contact.vehicle, task] for task in own if (contact.vehicle, task) in state.last_loss
         },
     )
+
+
+def _feasible_ranks(method: Method, terms: Terms, known: Ranks) -> tuple[int, ...]:
+    key = terms.task.task, terms.device
+    if key not in known:
+        known[key] = feasible_ranks(_least(method, terms.task), terms.device, terms.tuning)
+    return known[key]
 
 
 def _least(method: Method, task: Task) -> Task:
