@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from iovsim.errors import TraceError
-from iovsim.mobility import trace as trace_module
-from iovsim.mobility.trace import Trace, TraceWindow
+from iovsim.mobility.trace import Trace, TraceWindow, fcd
 
 NAMES = ["timestep_time", "vehicle_id", "vehicle_x", "vehicle_y", "vehicle_angle", "vehicle_speed"]
 Row = tuple[float, str | None, float | None, float | None, float, float]
@@ -76,7 +75,7 @@ def test_limits_and_summary(tmp_path: Path) -> None:
 def test_windows_hold_each_row_once_in_order(
     tmp_path: Path, window_s: float, batch_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace_module, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(fcd, "BATCH_ROWS", batch_rows)
     rows = many()
     windows = list(Trace(write(tmp_path / "t.parquet", rows)).windows(window_s))
     expected = sorted((t, v, x, y) for t, v, x, y, _, _ in rows)
@@ -175,3 +174,19 @@ def test_vehicle_twice_at_one_time(tmp_path: Path) -> None:
     rows: list[Row] = [(0.0, "a", 0, 0, 0, 0), (1.0, "a", 0, 0, 0, 0), (1.0, "a", 1, 0, 0, 0)]
     with pytest.raises(TraceError, match="'a' has two rows at 1 s"):
         list(Trace(write(tmp_path / "t.parquet", rows)).windows())
+
+
+def test_the_same_row_twice_counts_once(tmp_path: Path) -> None:
+    rows: list[Row] = [(0.0, "a", 0, 0, 0, 0), (1.0, "a", 0, 0, 0, 0), (1.0, "a", 0, 0, 0, 0)]
+    summary = Trace(write(tmp_path / "t.parquet", rows)).summary()
+    assert (summary.rows, str(summary.repairs)) == (2, "1 duplicate samples")
+
+
+def test_jumps_and_returns_are_counted(tmp_path: Path) -> None:
+    """Faster than 100 m/s, plus 10 m, is a jump; a vehicle without a row at the next step has left."""
+    rows: list[Row] = [(float(t), "stays", 109.0 * t, 0, 0, 0) for t in range(6)]
+    rows += [(0.0, "jumps", 0, 0, 0, 0), (1.0, "jumps", 0, 111, 0, 0)]
+    rows += [(1.0, "back", 0, 0, 0, 0), (4.0, "back", 900, 0, 0, 0)]
+    path = write(tmp_path / "t.parquet", sorted(rows, key=lambda row: row[:2]))
+    assert Trace(path).summary().repairs.counts == {"jumps": 1, "vehicles that vanish and come back": 1}
+    assert Trace(path, jump_mps=102.0).summary().repairs.counts == {"vehicles that vanish and come back": 1}

@@ -1,0 +1,45 @@
+"""Parquet files are opened and read; what is damaged or missing is told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iovsim.errors import TraceError
+
+
+def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
+    """Raises `TraceError` for a file that is missing, no Parquet, or cut short."""
+    if not path.is_file():
+        raise TraceError(f"{path}: no such file; record a trace first, or name an existing Parquet file.")
+    try:
+        return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False, **options)
+    except (pa.ArrowException, OSError) as error:
+        raise TraceError(
+            f"{path}: not a complete Parquet file ({_first_line(error)}); SUMO writes it out only at its end, "
+            f"so a killed run leaves nothing to read. Record it again."
+        ) from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises `TraceError` where the block meets damage."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise TraceError(f"{path}: damaged Parquet file ({_first_line(error)}); record it again.") from None
+
+
+def check_columns(path: Path, held: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in held]
+    if missing:
+        raise TraceError(f"{path}: column(s) {', '.join(missing)} missing; a trace needs {', '.join(needed)}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
