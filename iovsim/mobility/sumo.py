@@ -1,23 +1,26 @@
-"""Turns a user's `.sumocfg` and a seed into a recorded trace: a Parquet file in a cache, named by its content.
+"""Turns a user's `.sumocfg` and a seed into a recorded trace in our format: in a cache by its content, or in a folder.
 
-SUMO runs as a program and writes the trace itself; nothing of it passes through Python, and nothing is written into
-the user's folder.
+SUMO runs in a process of its own (`sumo_process`), and nothing is written into the user's folder.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import IO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
 from iovsim.errors import TraceError
-from iovsim.files import clear_leftovers, whole_file
+from iovsim.files import clear_leftovers, explained, scratch
+from iovsim.mobility import sumo_process
+from iovsim.mobility.samples import Samples
 from iovsim.mobility.sumo_config import (
     SumoConfig,
     SumoInputs,
@@ -25,15 +28,16 @@ from iovsim.mobility.sumo_config import (
     inputs,
     read_bytes,
     read_config,
-    sumo_command,
     sumo_environment,
     sumo_message,
     sumo_version,
 )
+from iovsim.mobility.sumo_process import Frame, frames
+from iovsim.mobility.trace import Covered, Trace, write_trace
 
-__all__ = ["SumoInputs", "inputs", "record"]
+__all__ = ["SumoInputs", "inputs", "record", "record_into"]
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when recording changes what a trace holds; part of every trace's name."""
 
 DROPPED = ("output", "report", "gui_only", "traci_server")
@@ -42,7 +46,6 @@ open TraCI port would make SUMO wait for a client for ever."""
 
 KEPT_REPORT = ("xml-validation", "xml-validation.net", "xml-validation.routes")
 
-STEP = re.compile(rb"Step #(\d+(?:\.\d+)?)\s")
 DEPART = re.compile(rb'\bdepart="(\d+(?:\.\d+)?)"')
 
 
@@ -75,6 +78,36 @@ def record(
     refuses or fails (in SUMO's words), or if no vehicle ever drives. Whatever is raised, KeyboardInterrupt too, leaves
     no process and no partial file.
     """
+    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s)
+    name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
+    traces = Path(cache).absolute() / "traces"
+    path = traces / f"{name}.parquet"
+    if not _readable(path):
+        _record(config, options, path, traces, progress)
+    if progress is not None:
+        progress(1.0)
+    return path
+
+
+def record_into(
+    folder: Path,
+    sumocfg: Path | str,
+    *,
+    seed: int,
+    begin_s: float | None = None,
+    end_s: float | None = None,
+    step_s: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """The same into a folder of parts: what ends it, a crash too, leaves a trace of what was recorded until then."""
+    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s)
+    _record(config, options, folder, folder.absolute().parent, progress)
+
+
+def _checked(
+    sumocfg: Path | str, seed: int, begin_s: float | None, end_s: float | None, step_s: float | None
+) -> tuple[SumoConfig, dict[str, float]]:
+    """The configuration, and the options that go before it."""
     if not 0 <= seed < 2**31:
         raise TraceError(f"{sumocfg}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
     config = read_config(sumocfg)
@@ -83,95 +116,113 @@ def record(
             f'{config.path}: sets <random value="true"/>, with which SUMO ignores every seed and no run can be '
             f"repeated; remove it."
         )
+    for option in ("device.fcd.begin", "device.fcd.period", "device.fcd.radius"):
+        if config.get(option) is not None:
+            raise TraceError(
+                f"{config.path}: sets {option}, which a recording here does not follow; remove it. `iovsim trace cut` "
+                f"and `sample` make less of a trace."
+            )
     inputs(sumocfg)
     times = {"begin": begin_s, "end": end_s, "step-length": step_s}
-    options: dict[str, float] = {
-        "seed": seed,
-        **{name: float(time) for name, time in times.items() if time is not None},
-    }
-    name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
-    traces = Path(cache).absolute() / "traces"
-    clear_leftovers(traces)
-    path = traces / f"{name}.parquet"
-    if not _readable(path):
-        if "TIME" in str(traces):
-            raise TraceError(f"{traces}: SUMO replaces 'TIME' in output paths; choose a cache folder without it.")
-        with whole_file(path) as trace:
-            _run(config, trace, options, progress)
-            _check(config, trace)
-    if progress is not None:
-        progress(1.0)
-    return path
+    return config, {"seed": seed, **{name: float(time) for name, time in times.items() if time is not None}}
 
 
-def _run(config: SumoConfig, trace: Path, options: dict[str, float], progress: Callable[[float], None] | None) -> None:
-    """Run SUMO in the folder of `trace`, which it writes."""
-    folder = trace.parent
-    begin_s = options.get("begin", _seconds(config.get("begin") or "0"))
-    end_s = options.get("end", _seconds(config.get("end") or "-1"))
-    if progress is not None and end_s < 0:
-        end_s = _last_departure_s(config)
-    step_s = options.get("step-length", _seconds(config.get("step-length") or "1"))
-    _write_config(config, folder / "run.sumocfg")
-    # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it
-    # leads from wherever they would lie up to the root and down into our folder.
-    into_folder = "../" * 64 + folder.relative_to(folder.anchor).as_posix() + "/"
-    command = [*sumo_command(), "--configuration-file", "run.sumocfg", "--output-prefix", into_folder]
-    for option, value in options.items():
-        command += [f"--{option}", str(value)]
-    command += ["--fcd-output", trace.name, "--fcd-output.attributes", "x,y,speed,angle"]
-    command += ["--person-fcd-output", "persons.xml"]  # keeps pedestrians out of the trace
-    command += ["--threads", "1", "--device.rerouting.threads", "0"]  # several threads do not repeat: sumo#15994
-    command += ["--no-step-log", "true" if progress is None else "false"]
-    # SUMO's output comes in blocks of 4 KiB, about 45 lines of its step log: some 100 blocks a run
-    command += ["--step-log.period", str(max(1, round((end_s - begin_s) / step_s / 4500)))]
-    with (folder / "stderr.txt").open("w+b") as stderr:
-        with subprocess.Popen(
-            command, cwd=folder, env=sumo_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
-        ) as process:
-            try:
-                _follow(process, begin_s, end_s, progress)
-                process.wait()
-            except BaseException:
-                process.kill()
-                raise
-        stderr.seek(0)
-        message = sumo_message(stderr.read().decode(errors="replace"))
-    if process.returncode != 0:
-        raise TraceError(f"{config.path}: SUMO stopped with exit code {process.returncode}: {message}")
-
-
-def _follow(
-    process: subprocess.Popen[bytes], begin_s: float, end_s: float, progress: Callable[[float], None] | None
+def _record(
+    config: SumoConfig, options: dict[str, float], path: Path, beside: Path, progress: Callable[[float], None] | None
 ) -> None:
-    """Read SUMO's step log to its end and tell how far it is."""
-    assert process.stdout is not None
-    tail = b""
-    while chunk := os.read(process.stdout.fileno(), 1 << 16):
-        tail = (tail + chunk)[-200:]
-        steps = STEP.findall(tail)
-        if progress is not None and steps and end_s > begin_s:
-            progress(min(1.0, max(0.0, (float(steps[-1]) - begin_s) / (end_s - begin_s))))
+    """Run SUMO in a scratch folder in `beside`, and write `path`."""
+    if "TIME" in str(beside.absolute()):
+        raise TraceError(f"{beside}: SUMO replaces 'TIME' in output paths; choose a folder without it.")
+    clear_leftovers(beside)
+    source = f"SUMO {sumo_version()}, {config.path.name}, seed {options['seed']:g}"
+    with explained(beside, "write"), scratch(beside) as folder:
+        run = _Run(config, options, folder.absolute(), progress)
+        with closing(run.samples()) as samples:
+            write_trace(path, samples, source=source, step_s=run.step_s, covered=lambda: run.covered)
 
 
-def _check(config: SumoConfig, trace: Path) -> None:
-    """Refuse a recording that is not whole, and one without a vehicle."""
-    try:
-        with pq.ParquetFile(trace) as file:
-            at = file.schema_arrow.names.index("vehicle_id")
-            groups = [file.metadata.row_group(group).column(at).statistics for group in range(file.num_row_groups)]
-    except (pa.ArrowException, OSError):  # on a full disk SUMO goes on to the end and says nothing
-        raise TraceError(
-            f"{trace.parent.parent}: SUMO's recording is not whole, as where the disk is full; free space there, or "
-            "choose another --cache."
-        ) from None
-    except ValueError:
-        groups = []
-    if not any(group.num_values for group in groups):
-        raise TraceError(
-            f"{config.path}: SUMO ran to the end, but no vehicle ever drove; check the route files, and that begin and "
-            f"end enclose the departures."
-        )
+class _Run:
+    """One run of SUMO, and what became known on the way."""
+
+    def __init__(
+        self, config: SumoConfig, options: dict[str, float], folder: Path, progress: Callable[[float], None] | None
+    ) -> None:
+        self.config, self.options, self.folder, self.progress = config, options, folder, progress
+        self.begin_s = options.get("begin", _seconds(config.get("begin") or "0"))
+        self.end_s = options.get("end", _seconds(config.get("end") or "-1"))
+        self.step_s = options.get("step-length", _seconds(config.get("step-length") or "1"))
+        self.covered = Covered(self.begin_s)
+
+    def samples(self) -> Generator[Samples]:
+        """The vehicles at each step. Raises `TraceError` where SUMO fails, or no vehicle drove to the end."""
+        driven = 0
+        statistics: dict[str, int] | None = None
+        with (self.folder / "stderr.txt").open("w+b") as stderr:
+            with subprocess.Popen(
+                self._command(),
+                cwd=self.folder,
+                env=sumo_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=1 << 20,
+            ) as process:
+                try:
+                    assert process.stdout is not None
+                    for frame in self._frames(process.stdout):
+                        driven += len(frame.names)
+                        statistics = frame.statistics
+                        yield _samples(frame)
+                    process.wait()
+                except BaseException:
+                    process.kill()
+                    raise
+            stderr.seek(0)
+            if process.returncode != 0 or statistics is None:
+                message = sumo_message(stderr.read().decode(errors="replace"))
+                raise TraceError(f"{self.config.path}: SUMO stopped with exit code {process.returncode}: {message}")
+            counts = Counter(statistics)
+            counts["warnings"] = sum(line.startswith(b"Warning:") for line in stderr)
+        never = counts["vehicles loaded"] - counts["vehicles inserted"] - counts["vehicles still waiting for insertion"]
+        counts["vehicles given up before insertion"] = max(0, never)
+        self.covered = Covered(self.begin_s, self.covered.end_s, {what: n for what, n in sorted(counts.items()) if n})
+        if not driven:
+            raise TraceError(
+                f"{self.config.path}: SUMO ran to the end, but no vehicle ever drove; check the route files, and that "
+                f"begin and end enclose the departures."
+            )
+
+    def _frames(self, stdout: IO[bytes]) -> Iterator[Frame]:
+        """The process's frames; tells how far they are."""
+        until_s = self.end_s
+        if self.progress is not None and until_s < 0:
+            until_s = _last_departure_s(self.config)
+        for frame in frames(stdout):
+            if frame.statistics is None:
+                self.covered = Covered(self.begin_s, frame.time_s)
+                if self.progress is not None and until_s > self.begin_s:
+                    self.progress(min(1.0, max(0.0, (frame.time_s - self.begin_s) / (until_s - self.begin_s))))
+            yield frame
+
+    def _command(self) -> list[str]:
+        _write_config(self.config, self.folder / "run.sumocfg")
+        # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it
+        # leads from wherever they would lie up to the root and down into our folder.
+        into_folder = "../" * 64 + self.folder.relative_to(self.folder.anchor).as_posix() + "/"
+        named = {option for section in self.config.sections.values() for option in section}
+        looks = ["fcd"] if any(option.startswith("device.fcd.") for option in named) else []
+        looks += ["routes"] if "ignore-route-errors" in named else []  # then SUMO says nothing of them
+        command = [sys.executable, "-P", str(sumo_process.__file__), repr(self.end_s), ",".join(looks)]
+        command += ["--configuration-file", "run.sumocfg", "--output-prefix", into_folder]
+        for option, value in self.options.items():
+            command += [f"--{option}", str(value)]
+        command += ["--threads", "1", "--device.rerouting.threads", "0"]  # several threads do not repeat: sumo#15994
+        return [*command, "--no-step-log", "true"]
+
+
+def _samples(frame: Frame) -> Samples:
+    time_s = np.full(len(frame.names), frame.time_s)
+    return Samples(time_s, frame.names, frame.x_m, frame.y_m, frame.speed_mps, frame.angle_deg)
 
 
 def _write_config(config: SumoConfig, path: Path) -> None:
@@ -188,10 +239,10 @@ def _write_config(config: SumoConfig, path: Path) -> None:
 
 
 def _readable(path: Path) -> bool:
-    """Whether a whole Parquet file lies there; one that is damaged is recorded again."""
+    """Whether a whole trace lies there; one that is damaged is recorded again."""
     try:
-        return path.is_file() and pq.read_metadata(path).num_rows > 0
-    except (pa.ArrowException, OSError):
+        return path.is_file() and Trace(path).complete
+    except TraceError:
         return False
 
 

@@ -50,8 +50,10 @@ class SumoConfig:
 
 
 def sumo_version() -> str:
-    """Version of the SUMO that records; part of a trace's name."""
-    return version("eclipse-sumo")
+    """Version of the SUMO that records; part of a trace's name. Raises `TraceError` where there is none."""
+    if importlib.util.find_spec("libsumo") is None:
+        raise TraceError("libsumo is not installed; run: pip install libsumo. Recorded traces replay without it.")
+    return version("libsumo")
 
 
 def sumo_command() -> list[str]:

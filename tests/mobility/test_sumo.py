@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import shutil
 import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from iovsim.errors import TraceError
-from iovsim.mobility.sumo import inputs, record
+from iovsim.mobility.sumo import inputs, record, record_into
+from iovsim.mobility.sumo_config import sumo_command, sumo_environment
 from iovsim.mobility.trace import Trace
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +62,131 @@ def test_two_recordings_have_the_same_bytes(tmp_path: Path) -> None:
     other = record(PORTSIDE, seed=6, end_s=90, cache=tmp_path / "one")
     assert other.name != one.name
     assert other.read_bytes() != one.read_bytes()
+
+
+def sumos_own(sumocfg: Path, out: Path, *options: str) -> list[tuple[int, str, list[int]]]:
+    """What SUMO itself says of the vehicles at each step, as XML with two decimals: x, y, speed, angle."""
+    command = [*sumo_command(), "-c", str(sumocfg), "--no-step-log", "true", "--fcd-output", str(out), *options]
+    command += ["--person-fcd-output", str(out.with_name("persons.xml"))]
+    subprocess.run(command, check=True, capture_output=True, env=sumo_environment())
+    return sorted(
+        (round(float(step.get("time", "")) * 1000), vehicle.get("id", ""), [_hundredths(vehicle, key) for key in FCD])
+        for step in ET.parse(out).getroot()
+        for vehicle in step.iter("vehicle")
+    )
+
+
+FCD = ("x", "y", "speed", "angle")
+
+
+def _hundredths(vehicle: ET.Element, key: str) -> int:
+    return int(vehicle.get(key, "").replace(".", ""))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (("--seed", "5", "--end", "200"), {"end_s": 200}),
+        (
+            ("--seed", "5", "--begin", "10", "--end", "40", "--step-length", "0.5"),
+            {"begin_s": 10, "end_s": 40, "step_s": 0.5},
+        ),
+    ],
+)
+def test_a_recording_is_sumos_own_to_the_last_digit(
+    tmp_path: Path, options: tuple[tuple[str, ...], dict[str, float]]
+) -> None:
+    theirs = sumos_own(PORTSIDE, tmp_path / "fcd.xml", *options[0])
+    frame = pd.read_parquet(record(PORTSIDE, seed=5, cache=tmp_path, **options[1]))  # type: ignore[arg-type]
+    numbers = frame[["x_cm", "y_cm", "speed_cmps", "angle_cdeg"]].to_numpy().tolist()
+    ours = sorted(zip(frame["time_ms"].tolist(), frame["vehicle"].astype(str).tolist(), numbers, strict=True))
+    assert len(ours) > 1000
+    assert ours == theirs
+
+
+def test_a_run_without_an_end_stops_where_sumo_does(tmp_path: Path) -> None:
+    folder = tmp_path / "map"
+    sumocfg = config(folder, routes="few.rou.xml")
+    sumocfg.write_text(sumocfg.read_text().replace('<end value="30"/>', ""))
+    (folder / "few.rou.xml").write_text(
+        '<routes><vehicle id="v" depart="3"><route edges="c2r2_c3r2"/></vehicle>'
+        '<vehicle id="w" depart="40"><route edges="c2r2_c3r2"/></vehicle></routes>'
+    )
+    theirs = sumos_own(sumocfg, tmp_path / "fcd.xml", "--seed", "1")
+    trace = Trace(record(sumocfg, seed=1, cache=tmp_path))
+    assert trace.rows == len(theirs)
+    times = [float(step.get("time", "")) for step in ET.parse(tmp_path / "fcd.xml").getroot()]
+    assert (trace.begin_s, trace.end_s) == (times[0], times[-1])
+
+
+def test_vehicles_with_an_fcd_device_alone(tmp_path: Path) -> None:
+    sumocfg = config(tmp_path / "map", '<fcd_device><device.fcd.probability value="0.3"/></fcd_device>')
+    theirs = sumos_own(sumocfg, tmp_path / "fcd.xml", "--seed", "1")
+    frame = pd.read_parquet(record(sumocfg, seed=1, cache=tmp_path))
+    assert 0 < frame["vehicle"].nunique() < 20
+    ours = sorted(zip(frame["time_ms"].tolist(), frame["vehicle"].astype(str).tolist(), strict=True))
+    assert ours == [row[:2] for row in theirs]
+
+
+def test_a_device_that_thins_out_samples_is_refused(tmp_path: Path) -> None:
+    sumocfg = config(tmp_path / "map", '<fcd_device><device.fcd.period value="3"/></fcd_device>')
+    with pytest.raises(TraceError, match=r"sets device\.fcd\.period, which a recording here does not follow"):
+        record(sumocfg, seed=1, cache=tmp_path)
+
+
+def test_what_sumo_counts_is_kept(tmp_path: Path) -> None:
+    """Broken routes that `--ignore-route-errors` lets pass, and vehicles that find no room, are told."""
+    folder = tmp_path / "map"
+    sumocfg = config(folder, '<processing><ignore-route-errors value="true"/></processing>', routes="bad.rou.xml")
+    (folder / "bad.rou.xml").write_text(
+        '<routes><vehicle id="v" depart="0"><route edges="c2r2_c3r2 c0r0_c0r1"/></vehicle>'
+        + "".join(f'<vehicle id="w{k}" depart="0"><route edges="c2r2_c3r2"/></vehicle>' for k in range(40))
+        + "</routes>"
+    )
+    counts = Trace(record(sumocfg, seed=1, cache=tmp_path)).summary().counts
+    assert counts["vehicles with a broken route"] == 1
+    assert counts["vehicles still waiting for insertion"] > 5
+    assert counts["vehicles loaded"] == counts["vehicles inserted"] + counts["vehicles still waiting for insertion"]
+
+
+def test_without_libsumo_there_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = record(config(tmp_path / "map"), seed=1, cache=tmp_path)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *rest: None if name == "libsumo" else find(name, *rest)
+    )
+    with pytest.raises(TraceError, match="libsumo is not installed; run: pip install libsumo"):
+        record(tmp_path / "map" / "own.sumocfg", seed=2, cache=tmp_path)
+    assert Trace(recorded).summary().vehicles > 20
+
+
+def test_a_broken_off_recording_keeps_what_was_recorded(tmp_path: Path) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record_into(tmp_path / "kept", PORTSIDE, seed=5, end_s=300, progress=stop)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "part-00000.parquet"]
+    trace = Trace(tmp_path / "kept")
+    assert (trace.complete, trace.begin_s) == (False, 0.0)
+    assert 100 < trace.end_s <= 150
+
+
+def test_a_killed_recording_keeps_its_parts(tmp_path: Path) -> None:
+    """SIGKILL to the recorder itself: nothing of it can tidy up."""
+    code = (
+        "import sys; from pathlib import Path; from iovsim.mobility.sumo import record_into; "
+        "record_into(Path(sys.argv[1]), sys.argv[2], seed=5, end_s=3600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "kept"), str(PORTSIDE)]) as process:
+        until = time.monotonic() + 60
+        while not (tmp_path / "kept" / "part-00000.parquet").is_file() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.kill()
+    trace = Trace(tmp_path / "kept")
+    assert not trace.complete
+    assert trace.summary().rows == trace.rows > 1000
 
 
 def test_times_and_steps_can_be_set(tmp_path: Path) -> None:
