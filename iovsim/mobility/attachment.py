@@ -18,27 +18,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from iovsim.domain import FloatArray, IntArray, Rsu
+from iovsim.mobility.coverage import FREE, Coverage
 
 BISECTOR_TOLERANCE_M = 1e-6
 """How far beyond the margin a vehicle must lie to be handed over while it does not move towards the new RSU; larger
 than rounding (1e-9 m at coordinates of 10^6 m), so that a handover is not undone at the same instant."""
 
-FREE = -1
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """Straight motion of n vehicles over one step: position(s) = (x0, y0) + s (dx, dy), `begin <= s <= end`."""
+    """Straight motion over n steps of vehicles: position(s) = (x0, y0) + s (dx, dy), `begin <= s <= end`."""
 
     x0_m: FloatArray
     y0_m: FloatArray
     dx_m: FloatArray
     dy_m: FloatArray
-    begin: float
-    end: float
+    begin: FloatArray
+    end: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,14 +63,22 @@ class _Pairs:
 
 
 class Attachment:
-    """The coverage of a set of RSUs and the attachment rules over it. Holds no state of any vehicle."""
+    """The coverage of a set of RSUs and the attachment rules over it. Holds no state of any vehicle.
 
-    def __init__(self, rsus: Sequence[Rsu], hysteresis_m: float) -> None:
+    There must be an RSU. Segments longer than `stride_m` cost more, and are solved as exactly.
+    """
+
+    def __init__(self, rsus: Sequence[Rsu], hysteresis_m: float, stride_m: float) -> None:
         self.x_m = np.array([rsu.x_m for rsu in rsus], dtype=np.float64)
         self.y_m = np.array([rsu.y_m for rsu in rsus], dtype=np.float64)
         self.range_m = np.array([rsu.range_m for rsu in rsus], dtype=np.float64)
         self.hysteresis_m = hysteresis_m
-        self._tree = cKDTree(np.column_stack([self.x_m, self.y_m])) if rsus else None
+        self.stride_m = stride_m
+        self.coverage = Coverage(self.x_m, self.y_m, self.range_m, hysteresis_m, stride_m)
+
+    def first(self, segments: Segments, attached: IntArray) -> Changes:
+        """The first change on each segment that has one, for a vehicle whose RSU at its begin is `attached` (n,)."""
+        return self._next(segments, self._pairs(segments), attached, segments.begin, np.ones(len(attached), np.bool_))
 
     def changes(self, segments: Segments, attached: IntArray) -> Iterator[Changes]:
         """Yield the changes of attachment along `segments`, earliest of each vehicle first.
@@ -80,7 +86,7 @@ class Attachment:
         `attached` (n,) is the RSU of each vehicle at `segments.begin`; it is updated in place with each yield.
         """
         pairs = self._pairs(segments)
-        now = np.full(len(attached), segments.begin)
+        now = segments.begin.copy()
         active = np.ones(len(attached), dtype=np.bool_)
         # Every change but the last of a run at one instant moves on in time or strictly nearer, so the loop ends; one
         # segment meets each RSU at most once and each pair's bisector at most twice.
@@ -96,24 +102,22 @@ class Attachment:
         raise RuntimeError("the attachment rules do not settle on a segment")
 
     def _pairs(self, segments: Segments) -> _Pairs:
-        """Pairs of a segment and an RSU that it comes into range of, by a tree over segment midpoints."""
-        none = np.zeros(0, dtype=np.int64)
-        if self._tree is None or len(segments.x0_m) == 0:
-            return _Pairs(none, none, np.zeros(0), np.zeros(0))
-        half = 0.5 * np.hypot(segments.dx_m, segments.dy_m)
-        middle = cKDTree(
-            np.column_stack([segments.x0_m + 0.5 * segments.dx_m, segments.y0_m + 0.5 * segments.dy_m]),
-            balanced_tree=False,
-            compact_nodes=False,
+        """Pairs of a segment and an RSU that it comes into range of."""
+        segment, rsu = self.coverage.near(
+            self.coverage.cells(segments.x0_m + segments.dx_m, segments.y0_m + segments.dy_m)
         )
-        reach_m = 1.000001 * (self.range_m.max() + half.max()) + 1e-3  # a little more than any pair that can meet
-        near = middle.sparse_distance_matrix(self._tree, reach_m, output_type="ndarray")
-        segment, rsu = near["i"].astype(np.int64), near["j"].astype(np.int64)
+        far = np.hypot(segments.dx_m, segments.dy_m) > self.stride_m
+        if far.any():
+            long, keep = np.flatnonzero(far), ~far[segment]
+            segment = np.concatenate([segment[keep], np.repeat(long, len(self.x_m))])
+            rsu = np.concatenate([rsu[keep], np.tile(np.arange(len(self.x_m)), len(long))])
         enter, leave = self._inside(segments, segment, rsu, self.range_m[rsu])
-        keep = (leave > segments.begin) & (enter < segments.end)
+        keep = (leave > segments.begin[segment]) & (enter < segments.end[segment])
         segment, rsu, enter, leave = segment[keep], rsu[keep], enter[keep], leave[keep]
-        order = np.lexsort((rsu, segment))
-        return _Pairs(segment[order], rsu[order], enter[order], leave[order])
+        if far.any():
+            order = np.lexsort((rsu, segment))
+            segment, rsu, enter, leave = segment[order], rsu[order], enter[order], leave[order]
+        return _Pairs(segment, rsu, enter, leave)
 
     def _inside(
         self, segments: Segments, segment: IntArray, rsu: IntArray, radius_m: FloatArray
@@ -158,7 +162,7 @@ class Attachment:
         rsu = attached[held]
         _, leave = self._inside(segments, held, rsu, self.range_m[rsu] + self.hysteresis_m)
         leave = np.maximum(leave, now[held])
-        out = leave <= segments.end
+        out = leave <= segments.end[held]
         return Changes(held[out], leave[out], np.full(int(out.sum()), FREE, dtype=np.int64))
 
     def _takeovers(self, segments: Segments, pairs: _Pairs, attached: IntArray, now: FloatArray) -> Changes:
@@ -183,7 +187,7 @@ class Attachment:
         crossing = np.maximum(from_s, -beyond_m / np.where(towards, pace_m, 1.0))
         met = towards | (beyond_m + pace_m * from_s > BISECTOR_TOLERANCE_M)
         s = np.where(held & towards, crossing, from_s)
-        valid = (s < pairs.leave) & (s < segments.end) & (~held | (held_apart & met))
+        valid = (s < pairs.leave) & (s < segments.end[pairs.segment]) & (~held | (held_apart & met))
         segment, rsu, s, ex, ey = pairs.segment[valid], pairs.rsu[valid], s[valid], ex[valid], ey[valid]
         distance_m = np.hypot(
             segments.x0_m[segment] + s * ex - self.x_m[rsu], segments.y0_m[segment] + s * ey - self.y_m[rsu]

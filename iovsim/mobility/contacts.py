@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iovsim.domain import ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError
-from iovsim.mobility.attachment import FREE, Attachment, Segments
+from iovsim.mobility.attachment import Attachment, Segments
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactColumns, ContactTable
-from iovsim.mobility.trace import Trace
+from iovsim.mobility.coverage import FREE
+from iovsim.mobility.trace import Trace, TraceBlock
 
 __all__ = ["ContactTable", "extract"]
 
 RANGE, HANDOVER, VANISHED, HORIZON = (
     ENDS.index(end) for end in (ContactEnd.RANGE, ContactEnd.HANDOVER, ContactEnd.VANISHED, ContactEnd.HORIZON)
 )
+
+USUAL_MPS = 50.0
+"""Vehicles that are faster cost more to follow, and are followed as exactly."""
 
 
 def extract(
@@ -29,15 +32,14 @@ def extract(
     start_s: float | None = None,
     end_s: float | None = None,
     hysteresis_m: float = 0.0,
-    window_s: float = 60.0,
     progress: Callable[[float], None] | None = None,
 ) -> ContactTable:
     """All contacts within `[start_s, end_s]` (None: the trace's own limits), at most one RSU a vehicle at a time.
 
     Vehicles move in straight lines between samples; distances are horizontal; `attachment` states who is attached to
-    whom and solves every crossing exactly. A vehicle without a row at the trace's next step has vanished at its last
-    sample; what is open at the end gets `HORIZON`. A track holds the entry point, each trace step inside and the exit
-    point, with the velocity of the last trace sample at or before it. `window_s` bounds memory and changes no bit.
+    whom and solves every crossing exactly. A vehicle without a row at the trace's next step, or with one farther away
+    than `trace.jump_m`, has vanished at its last sample; what is open at the end gets `HORIZON`. A track holds the entry
+    point, each trace step inside and the exit point, with the velocity of the last trace sample at or before it.
 
     Raises `ScenarioError` for RSUs without a range or with equal names, a negative hysteresis, an empty time span,
     and `TraceError` for a broken trace. `progress` is told the fraction done.
@@ -46,24 +48,15 @@ def extract(
     begin_s = trace.begin_s if start_s is None else max(start_s, trace.begin_s)
     stop_s = trace.end_s if end_s is None else min(end_s, trace.end_s)
     _check(trace, rsus, hysteresis_m, begin_s, stop_s)
-    pass_ = _Pass(Attachment(rsus, hysteresis_m), begin_s, stop_s, trace.step_s)
-    names: tuple[str, ...] = ()
-    for window in trace.windows(window_s, begin_s - trace.step_s, stop_s + trace.step_s):
-        names = window.names
-        pass_.know(len(names))
-        for time_s, rows in window.steps():
-            pass_.step(
-                _Sample(
-                    time_s,
-                    window.vehicle[rows],
-                    window.x_m[rows],
-                    window.y_m[rows],
-                    window.vx_mps[rows],
-                    window.vy_mps[rows],
-                )
-            )
+    if not rsus:
+        return ContactTable(_columns(_Log(), rsus, ()))
+    pass_ = _Pass(Attachment(rsus, hysteresis_m, USUAL_MPS * trace.step_s), begin_s, stop_s, trace.step_s, trace.jump_m)
+    names: Sequence[str] = ()
+    for block in trace.blocks(begin_s - trace.step_s, stop_s + trace.step_s):
+        names = block.names
+        pass_.block(block)
         if progress is not None:
-            progress(min(1.0, max(0.0, (window.end_s - begin_s) / (stop_s - begin_s))))
+            progress(min(1.0, max(0.0, (float(block.time_s.max()) - begin_s) / (stop_s - begin_s))))
     pass_.finish()
     if progress is not None:
         progress(1.0)
@@ -85,123 +78,256 @@ def _check(trace: Trace, rsus: Sequence[Rsu], hysteresis_m: float, begin_s: floa
         )
 
 
-class _Sample(NamedTuple):
-    """All vehicles at one trace step."""
+SAMPLE = ("time_s", "x_m", "y_m", "speed_mps", "angle_deg")
+"""Rows of an array of samples."""
 
-    time_s: float
-    vehicle: NDArray[np.int32]
-    x_m: FloatArray
-    y_m: FloatArray
-    vx_mps: FloatArray
-    vy_mps: FloatArray
+TIME = SAMPLE.index("time_s")
 
 
 @dataclass(slots=True)
 class _Log:
-    """What happened, as chunks of arrays in the order of time; contacts are numbered as they open."""
+    """What happened, as chunks of arrays, block by block; contacts are numbered as they open.
+
+    Chunks of a contact's track are in the order of time: of each block first what was entered, then what was driven,
+    then what was left.
+    """
 
     opened: list[tuple[NDArray[np.int32], IntArray, FloatArray]] = field(default_factory=list)
     closed: list[tuple[IntArray, FloatArray, int]] = field(default_factory=list)
-    track: list[tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]] = field(
-        default_factory=list
-    )
+    track: list[tuple[IntArray, FloatArray]] = field(default_factory=list)
+    left: list[tuple[IntArray, FloatArray]] = field(default_factory=list)  # of the block that is read
     contacts: int = 0
+
+    def enter(self, vehicle: NDArray[np.int32], rsu: IntArray, places: FloatArray) -> IntArray:
+        """Open contacts; returns their numbers."""
+        numbers = self.contacts + np.arange(len(vehicle))
+        self.contacts += len(vehicle)
+        self.opened.append((vehicle, rsu, places[TIME]))
+        self.track.append((numbers, places))
+        return numbers
+
+    def leave(self, contact: IntArray, places: FloatArray) -> None:
+        self.closed.append((contact, places[TIME], RANGE))
+        self.left.append((contact, places))
+
+    def drive(self, contact: IntArray, places: FloatArray) -> None:
+        """The samples inside of contacts in a block, which end it."""
+        self.track += [(contact, places), *self.left]
+        self.left = []
+
+    def close(self, contact: IntArray, time_s: FloatArray, reason: int) -> None:
+        """Of vehicles that vanished; -1 stands for no contact."""
+        open_ = contact >= 0
+        self.closed.append((contact[open_], time_s[open_], reason))
+
+
+class _Track:
+    """A block's rows, each with the step that leads to it: from the row before, or from the block before."""
+
+    def __init__(self, block: TraceBlock, heads: IntArray, last: FloatArray) -> None:
+        self.block, self.heads, self._last = block, heads, last
+        self.time_s, self.x_m, self.y_m = block.time_s, block.x_m, block.y_m
+        self.time0_s = self._shifted(block.time_s, 0)
+        self.x0_m, self.y0_m = self._shifted(block.x_m, 1), self._shifted(block.y_m, 2)
+        self.way2_m2 = (self.x_m - self.x0_m) ** 2 + (self.y_m - self.y0_m) ** 2
+
+    def joined(self, hole_s: float, jump_m: float) -> NDArray[np.bool_]:
+        """Whether the vehicle really drove the step: not across a hole, nor farther than it can."""
+        return (self.time_s - self.time0_s < hole_s) & (self.way2_m2 <= jump_m**2)
+
+    def samples(self, rows: IntArray) -> FloatArray:
+        """(`SAMPLE`, rows)."""
+        b = self.block
+        return np.stack([b.time_s[rows], b.x_m[rows], b.y_m[rows], b.speed_mps[rows], b.angle_deg[rows]])
+
+    def between(self, segments: Segments, rows: IntArray, who: IntArray, s: FloatArray) -> FloatArray:
+        """(`SAMPLE`, who) at parameter `s` of the steps `who` of `segments`, which end in `rows`.
+
+        Speed and angle are those of the latest sample: what a vehicle knows of its motion looks backwards.
+        """
+        ends = rows[who]
+        at_end = s >= 1.0
+        time0_s = self.time0_s[ends]
+        begins = ends - 1
+        place = np.searchsorted(self.heads, ends)
+        place[place == len(self.heads)] = 0
+        first = self.heads[place] == ends
+        return np.stack(
+            [
+                np.where(at_end, self.time_s[ends], time0_s + s * (self.time_s[ends] - time0_s)),
+                np.where(at_end, self.x_m[ends], segments.x0_m[who] + s * segments.dx_m[who]),
+                np.where(at_end, self.y_m[ends], segments.y0_m[who] + s * segments.dy_m[who]),
+                *(
+                    np.where(at_end, now[ends], np.where(first, self._last[k, place], now[begins]))
+                    for k, now in ((3, self.block.speed_mps), (4, self.block.angle_deg))
+                ),
+            ]
+        )
+
+    def _shifted(self, values: FloatArray, which: int) -> FloatArray:
+        before = np.empty_like(values)
+        before[1:] = values[:-1]
+        before[self.heads] = self._last[which]
+        return before
+
+
+class _Runs:
+    """Stretches of rows in which one vehicle drives without a break, with its RSU and contact so far."""
+
+    def __init__(self, starts: IntArray, rows: int) -> None:
+        self.starts = starts
+        self.ends = np.append(starts[1:], rows)
+        self.rsu = np.full(len(starts), FREE, dtype=np.int64)
+        self.contact = np.full(len(starts), -1, dtype=np.int64)
 
 
 class _Pass:
-    """State of one pass: the last step's sample and, by vehicle code, the RSU and the open contact."""
+    """State of one pass: by vehicle code, its last sample in the block before, its RSU and the open contact."""
 
-    def __init__(self, attachment: Attachment, begin_s: float, stop_s: float, step_s: float) -> None:
+    def __init__(self, attachment: Attachment, begin_s: float, stop_s: float, step_s: float, jump_m: float) -> None:
         self.attachment = attachment
-        self.begin_s, self.stop_s, self.step_s = begin_s, stop_s, step_s
+        self.begin_s, self.stop_s, self.step_s, self.jump_m = begin_s, stop_s, step_s, jump_m
         self.log = _Log()
-        self.last: _Sample | None = None
+        self.carried = np.zeros(0, dtype=np.int32)  # vehicles that the block before has left on the road
+        self.last = np.zeros((len(SAMPLE), 0))
         self.rsu = np.zeros(0, dtype=np.int64)
         self.contact = np.zeros(0, dtype=np.int64)
-        self.row = np.zeros(0, dtype=np.int64)  # of the vehicle in `last`, else -1
 
-    def know(self, vehicles: int) -> None:
-        """Make room for codes below `vehicles`."""
-        more = vehicles - len(self.rsu)
-        self.rsu = np.append(self.rsu, np.full(more, FREE, dtype=np.int64))
-        self.contact = np.append(self.contact, np.full(more, -1, dtype=np.int64))
-        self.row = np.append(self.row, np.full(more, -1, dtype=np.int64))
+    def block(self, block: TraceBlock) -> None:
+        """Take the next block: vehicles move from sample to sample, the first ones from the block before."""
+        self._know(len(block.names))
+        heads = np.flatnonzero(np.diff(block.vehicle, prepend=-1))
+        track = _Track(block, heads, self.last[:, block.vehicle[heads]])
+        joined = track.joined(1.5 * self.step_s, self.jump_m)
+        fresh = ~joined
+        fresh[heads] = True
+        starts = np.flatnonzero(fresh)
+        runs = _Runs(starts, len(block))
+        # a run goes on from the block before, or begins without an RSU
+        going_on = joined[starts]
+        runs.rsu[going_on] = self.rsu[block.vehicle[starts[going_on]]]
+        runs.contact[going_on] = self.contact[block.vehicle[starts[going_on]]]
+        self._lose(block.vehicle[heads[joined[heads]]])
 
-    def step(self, sample: _Sample) -> None:
-        """Take the next trace step: vehicles move from the last one to it."""
-        last = self.last
-        if last is not None:
-            here = np.zeros(len(self.rsu), dtype=np.bool_)
-            if sample.time_s - last.time_s < 1.5 * self.step_s:
-                here[sample.vehicle] = True
-            self._close(last.vehicle[~here[last.vehicle]], last.time_s, VANISHED)
-            stays = here[sample.vehicle] & (self.row[sample.vehicle] >= 0)
-            self._move(last, self.row[sample.vehicle[stays]], sample, np.flatnonzero(stays))
-            self.row[last.vehicle] = -1
-        self.row[sample.vehicle] = np.arange(len(sample.vehicle))
-        self.last = sample
+        begun = runs.contact.copy()
+        hits, after = self._changes(track, runs, self._within(track, joined))
+        held = np.zeros(len(block), dtype=np.bool_)
+        held[starts] = True
+        held[hits] = True
+        value = np.full(len(block), -1, dtype=np.int64)
+        value[starts], value[hits] = begun, after
+        marks = np.flatnonzero(held)
+        self._drive(track, np.repeat(value[marks], np.diff(marks, append=len(block))), joined)
+
+        tails = np.append(starts[1:], len(block)) - 1
+        final = np.isin(tails, np.append(heads[1:], len(block)) - 1, assume_unique=True)
+        self.log.close(runs.contact[~final], block.time_s[tails[~final]], VANISHED)
+        self.carried = block.vehicle[tails[final]]
+        self.last[:, self.carried] = track.samples(tails[final])
+        self.rsu[self.carried], self.contact[self.carried] = runs.rsu[final], runs.contact[final]
 
     def finish(self) -> None:
-        """Close what is open: at the horizon, or where the last vehicle vanished before it."""
-        if self.last is None:
+        """Close what is open: at the horizon, or where the last vehicles vanished before it."""
+        if len(self.carried) == 0:
             return
-        still_there = self.last.time_s > self.stop_s - 0.5 * self.step_s
-        end_s = min(self.last.time_s, self.stop_s)
-        self._close(self.last.vehicle, end_s, HORIZON if still_there else VANISHED)
+        time_s = self.last[TIME, self.carried]
+        there = (time_s == time_s.max()) & (time_s > self.stop_s - 0.5 * self.step_s)
+        contact, end_s = self.contact[self.carried], np.minimum(time_s, self.stop_s)
+        self.log.close(contact[there], end_s[there], HORIZON)
+        self.log.close(contact[~there], end_s[~there], VANISHED)
 
-    def _close(self, vehicles: NDArray[np.int32], end_s: float, reason: int) -> None:
-        vehicles = vehicles[self.contact[vehicles] >= 0]
-        contacts = self.contact[vehicles]
-        self.log.closed.append((contacts, np.full(len(contacts), end_s), reason))
-        self.rsu[vehicles], self.contact[vehicles] = FREE, -1
+    def _know(self, vehicles: int) -> None:
+        """Make room for codes below `vehicles`."""
+        more = vehicles - len(self.rsu)
+        self.last = np.concatenate([self.last, np.full((len(SAMPLE), more), np.nan)], axis=1)
+        self.rsu = np.append(self.rsu, np.full(more, FREE, dtype=np.int64))
+        self.contact = np.append(self.contact, np.full(more, -1, dtype=np.int64))
 
-    def _move(self, last: _Sample, row0: IntArray, sample: _Sample, row1: IntArray) -> None:
-        """Log all changes of attachment between two steps, then the track sample at the second."""
-        span_s = sample.time_s - last.time_s
-        begin = max(0.0, (self.begin_s - last.time_s) / span_s)
-        end = min(1.0, (self.stop_s - last.time_s) / span_s)
-        if begin >= end or len(row0) == 0:
-            return
-        vehicle = sample.vehicle[row1]
-        x0_m, y0_m = last.x_m[row0], last.y_m[row0]
-        segments = Segments(x0_m, y0_m, sample.x_m[row1] - x0_m, sample.y_m[row1] - y0_m, begin, end)
-        attached = self.rsu[vehicle]
-        contact = self.contact[vehicle]
+    def _lose(self, going_on: NDArray[np.int32]) -> None:
+        """Of the vehicles of the block before, all but `going_on` have vanished at their last sample."""
+        gone = np.setdiff1d(self.carried, going_on, assume_unique=True)
+        self.log.close(self.contact[gone], self.last[TIME, gone], VANISHED)
+        self.last[:, self.carried] = np.nan
+        self.rsu[self.carried], self.contact[self.carried] = FREE, -1
 
-        def note(who: IntArray, s: FloatArray) -> FloatArray:
-            """Append a track sample to the open contacts of `who` at parameter `s`; returns its time."""
-            at_end = s >= 1.0
-            time_s = np.where(at_end, sample.time_s, last.time_s + s * span_s)
-            time_s = np.clip(time_s, self.begin_s, self.stop_s)
-            self.log.track.append(
-                (
-                    contact[who],
-                    time_s,
-                    np.where(at_end, sample.x_m[row1[who]], x0_m[who] + s * segments.dx_m[who]),
-                    np.where(at_end, sample.y_m[row1[who]], y0_m[who] + s * segments.dy_m[who]),
-                    np.where(at_end, sample.vx_mps[row1[who]], last.vx_mps[row0[who]]),
-                    np.where(at_end, sample.vy_mps[row1[who]], last.vy_mps[row0[who]]),
-                )
-            )
-            return time_s
+    def _within(self, track: _Track, joined: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the joined steps lie within the simulated time, if only in part."""
+        if track.time_s.min() - 2.0 * self.step_s >= self.begin_s and track.time_s.max() <= self.stop_s:
+            return joined
+        return joined & (track.time_s > self.begin_s) & (track.time0_s < self.stop_s)
 
+    def _segments(self, track: _Track, rows: IntArray) -> Segments:
+        """The steps that end in `rows`, cut to the simulated time."""
+        x0_m, y0_m, time0_s = track.x0_m[rows], track.y0_m[rows], track.time0_s[rows]
+        span_s = track.time_s[rows] - time0_s
+        return Segments(
+            x0_m,
+            y0_m,
+            track.x_m[rows] - x0_m,
+            track.y_m[rows] - y0_m,
+            np.maximum(0.0, (self.begin_s - time0_s) / span_s),
+            np.minimum(1.0, (self.stop_s - time0_s) / span_s),
+        )
+
+    def _changes(self, track: _Track, runs: _Runs, within: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+        """Log all changes of attachment; returns the rows in which steps with a change end, and the contacts then.
+
+        Each round looks at what may change if nothing has changed before, and takes the first change of each run: as
+        many rounds as the busiest run has changes. What comes after is looked at anew.
+        """
+        coverage, stride_m = self.attachment.coverage, self.attachment.stride_m
+        cell = coverage.cells(track.x_m, track.y_m)
+        far = track.way2_m2 > stride_m**2
+        of_row = np.repeat(np.arange(len(runs.starts)), runs.ends - runs.starts)
+        quiet = coverage.is_quiet(cell, runs.rsu.astype(np.int32)[of_row])
+        before = np.append(False, quiet[:-1])
+        heads = track.heads
+        cell0 = coverage.cells(np.nan_to_num(track.x0_m[heads]), np.nan_to_num(track.y0_m[heads]))
+        before[heads] = coverage.is_quiet(cell0, runs.rsu[of_row[heads]])
+        rows = np.flatnonzero(within & (far | ~(quiet & before)))
+        hits, contacts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        while len(rows):
+            found = self.attachment.first(self._segments(track, rows), runs.rsu[of_row[rows]])
+            hit = rows[np.sort(found.segment)]
+            hit = hit[np.diff(of_row[hit], prepend=-1) != 0]
+            run = of_row[hit]
+            self._change(track, runs, hit, run)
+            hits.append(hit)
+            contacts.append(runs.contact[run])
+            count = runs.ends[run] - hit - 1
+            rest = np.repeat(hit + 1 - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+            now = np.repeat(runs.rsu[run], count)
+            still = coverage.is_quiet(cell[rest], now) & coverage.is_quiet(cell[rest - 1], now) & ~far[rest]
+            rows = rest[within[rest] & ~still]
+        return np.concatenate(hits), np.concatenate(contacts)
+
+    def _change(self, track: _Track, runs: _Runs, rows: IntArray, run: IntArray) -> None:
+        """Log the changes on the steps that end in `rows`, one of each of the runs `run`."""
+        segments = self._segments(track, rows)
+        attached, contact = runs.rsu[run], runs.contact[run]
+        vehicle = track.block.vehicle[rows]
         for changes in self.attachment.changes(segments, attached):
+            places = track.between(segments, rows, changes.segment, changes.s)
+            places[TIME] = np.clip(places[TIME], self.begin_s, self.stop_s)
             leaves = contact[changes.segment] >= 0
             who = changes.segment[leaves]
-            if len(who):
-                time_s = note(who, changes.s[leaves])
-                self.log.closed.append((contact[who], time_s, RANGE))
-                contact[who] = -1
+            self.log.leave(contact[who], places[:, leaves])
+            contact[who] = -1
             enters = changes.rsu != FREE
             who = changes.segment[enters]
-            if len(who):
-                contact[who] = self.log.contacts + np.arange(len(who))
-                self.log.contacts += len(who)
-                time_s = note(who, changes.s[enters])
-                self.log.opened.append((vehicle[who], changes.rsu[enters], time_s))
-        inside = np.flatnonzero(contact >= 0)
-        note(inside, np.full(len(inside), end))
-        self.rsu[vehicle], self.contact[vehicle] = attached, contact
+            contact[who] = self.log.enter(vehicle[who], changes.rsu[enters], places[:, enters])
+        runs.rsu[run], runs.contact[run] = attached, contact
+
+    def _drive(self, track: _Track, contact: IntArray, joined: NDArray[np.bool_]) -> None:
+        """Log the samples inside of contacts, where `contact` (n,) is open after each row's step."""
+        rows = np.flatnonzero((contact >= 0) & self._within(track, joined))
+        places = track.samples(rows)
+        cut = np.flatnonzero(places[TIME] > self.stop_s)
+        if len(cut):
+            segments = self._segments(track, rows[cut])
+            places[:, cut] = track.between(segments, rows[cut], np.arange(len(cut)), segments.end)
+            places[TIME] = np.minimum(places[TIME], self.stop_s)
+        self.log.drive(contact[rows], places)
 
 
 def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactColumns:
@@ -226,12 +352,14 @@ def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactCol
     taken = before[at_once]
     end[taken[end[taken] == RANGE]] = HANDOVER
 
-    contact = number[_ints([row[0] for row in log.track])]
-    time_s = _floats([row[1] for row in log.track])
+    contact = number[_ints([chunk[0] for chunk in log.track])]
+    places = np.concatenate([chunk[1] for chunk in log.track], axis=1) if log.track else np.zeros((len(SAMPLE), 0))
     rows = np.argsort(contact, kind="stable")  # keeps the order of time within a contact
     rows = rows[np.searchsorted(contact[rows], 0) :]
-    new = (np.diff(contact[rows], prepend=-1) != 0) | (np.diff(time_s[rows], prepend=-np.inf) > 0)
-    rows = rows[new]  # a crossing at a trace step is one sample
+    time_s = places[TIME, rows]
+    rows = rows[(np.diff(contact[rows], prepend=-1) != 0) | (np.diff(time_s, prepend=-np.inf) > 0)]
+    # a crossing at a trace step is one sample
+    speed_mps, angle = places[3, rows], np.deg2rad(places[4, rows])
     return ContactColumns(
         vehicle_names=vehicle_names,
         rsu_names=np.array([r.rsu for r in rsus], dtype=np.str_),
@@ -243,11 +371,11 @@ def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactCol
         end_s=end_s,
         end=end,
         offset=np.searchsorted(contact[rows], np.arange(len(order) + 1)),
-        time_s=time_s[rows],
-        x_m=_floats([row[2] for row in log.track])[rows],
-        y_m=_floats([row[3] for row in log.track])[rows],
-        vx_mps=_floats([row[4] for row in log.track])[rows],
-        vy_mps=_floats([row[5] for row in log.track])[rows],
+        time_s=places[TIME, rows],
+        x_m=places[1, rows],
+        y_m=places[2, rows],
+        vx_mps=speed_mps * np.sin(angle),
+        vy_mps=speed_mps * np.cos(angle),
     )
 
 

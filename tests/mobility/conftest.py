@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +42,6 @@ def make_trace(tmp_path: Path) -> MakeTrace:
             angle = [0.0, *np.rad2deg(np.arctan2(dx, dy)).tolist()]
             speed = [0.0, *(np.hypot(dx, dy) / dt).tolist()]
             rows += [(t, vehicle, x, y, a, v) for t, x, y, a, v in zip(time_s, x_m, y_m, angle, speed, strict=True)]
-        return Trace(write_rows(tmp_path / name, sorted(rows, key=lambda row: (row[0], row[1]))))
+        return Trace(write_rows(tmp_path / name, sorted(rows, key=lambda row: (row[0], row[1]))), jump_mps=math.inf)
 
     return make

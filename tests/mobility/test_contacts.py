@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError, TraceError
 from iovsim.mobility.contacts import ContactTable, extract
-from iovsim.mobility.trace import Trace
+from iovsim.mobility.trace import Trace, fcd
 from iovsim.rng import stream
 
 Track = tuple[list[float], list[float], list[float]]
@@ -266,11 +266,12 @@ def test_invariants(make_trace: MakeTrace, seed: int, hysteresis_m: float) -> No
         assert distance_m[0] <= site.range_m + 1e-6
 
 
-@pytest.mark.parametrize("window_s", [0.5, 7.0, 1000.0])
-def test_window_size_changes_no_bit(make_trace: MakeTrace, window_s: float) -> None:
+@pytest.mark.parametrize("rows", [1, 50, 10**6])
+def test_size_of_blocks_changes_no_bit(make_trace: MakeTrace, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = make_trace(wander(3, 20, 60))
-    one = extract(trace, SITES, hysteresis_m=5.0, window_s=60.0)
-    other = extract(trace, SITES, hysteresis_m=5.0, window_s=window_s)
+    one = extract(trace, SITES, hysteresis_m=5.0)
+    monkeypatch.setattr(fcd, "BATCH_ROWS", rows)
+    other = extract(trace, SITES, hysteresis_m=5.0)
     assert len(one) > 20
     for name in one.columns.__slots__:
         np.testing.assert_array_equal(getattr(one.columns, name), getattr(other.columns, name), err_msg=name)
@@ -367,7 +368,7 @@ def test_bad_arguments(make_trace: MakeTrace) -> None:
 
 def test_progress_reaches_one(make_trace: MakeTrace) -> None:
     told: list[float] = []
-    extract(make_trace({"v": straight(0, 0, 1, 0, 50)}), [rsu("r", 0, 0)], window_s=10, progress=told.append)
+    extract(make_trace({"v": straight(0, 0, 1, 0, 50)}), [rsu("r", 0, 0)], progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) >= 5
