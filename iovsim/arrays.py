@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from iovsim.files import whole_folder
@@ -17,6 +19,35 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with whole_folder(folder) as part:
         for name, array in arrays.items():
             np.save(part / f"{name}.npy", array, allow_pickle=False)
+
+
+def save_pieces(folder: Path, pieces: Iterable[Mapping[str, NDArray[Any]]]) -> None:
+    """Writes what `save_arrays` would of the pieces' arrays end to end, one dimension each, never holding two pieces.
+
+    Every piece has the same names and types; there is at least one. Raises `ResultsError` where they cannot be written.
+    """
+    with whole_folder(folder) as part, ExitStack() as files:
+        open_: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
+        lengths: dict[str, int] = {}
+        for piece in pieces:
+            for name, array in piece.items():
+                if name not in open_:
+                    open_[name] = files.enter_context((part / f"{name}.npy").open("wb")), array.dtype
+                    _header(*open_[name], 0)
+                open_[name][0].write(np.ascontiguousarray(array).data)
+                lengths[name] = lengths.get(name, 0) + len(array)
+        for name, (file, dtype) in open_.items():
+            file.seek(0)
+            _header(file, dtype, lengths[name])  # as long as before: numpy leaves room for the length to grow
+
+
+def rows(array: NDArray[Any], count: int) -> Iterator[NDArray[Any]]:
+    """An array in parts of at most `count` rows, as views."""
+    return (array[start : start + count] for start in range(0, len(array), count))
+
+
+def _header(file: IO[bytes], dtype: np.dtype[Any], length: int) -> None:
+    npy.write_array_header_1_0(file, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)})
 
 
 def mapped_arrays(folder: Path) -> dict[str, NDArray[Any]]:

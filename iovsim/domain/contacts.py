@@ -89,7 +89,7 @@ class Radio:
 
 
 class ContactBook(Protocol):
-    """All contacts of a world (mobility makes it, the engine reads it)."""
+    """All contacts of a world, in the order of their numbers (mobility makes it, the engine reads it)."""
 
     def __len__(self) -> int: ...
 

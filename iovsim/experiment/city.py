@@ -30,7 +30,7 @@ from iovsim.mobility.roadmap import RoadMap, read_map
 from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
 from iovsim.paths import shared_dir
-from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable
+from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable, save_parts
 from iovsim.results.recorder import sha256_of
 
 DENSITY_CELL_M = 25.0
@@ -230,13 +230,13 @@ def _derive(
         hysteresis_m=scenario.contacts.hysteresis_m,
         progress=lambda done: progress("extracting contacts", done),
     )
-    links = channel.links(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
     met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
     cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
     stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
     with whole_folder(folder) as part:
         contacts.save(part / "contacts")
-        links.save(part / "links")
+        links = channel.parts(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
+        save_parts(part / "links", links)
         met.to_parquet(part / "connectivity.parquet")
         cells.to_parquet(part / "density.parquet")
         stays.to_parquet(part / "stays.parquet")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from iovsim.arrays import rows
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
 from iovsim.energy import feasible_ranks
@@ -26,6 +27,8 @@ from iovsim.radio import Sidelinks
 from iovsim.results import Recorder
 from iovsim.rng import stream
 from iovsim.units import dbm_to_w, noise_w_per_hz, ratio_to_db
+
+HASHED_ROWS = 1_000_000  # of a table at a time: bounds memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,12 +155,15 @@ def built_sha256(world: World, city: City) -> str:
         for task, shard in sorted(vehicle.shards.items()):
             digest.update(task.encode() + shard.train.tobytes() + shard.test.tobytes())
             digest.update(np.round(shard.seen_s, 6).tobytes() + np.round(shard.test_seen_s, 6).tobytes())
-    contacts = city.contacts.columns
-    for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, city.links.los):
-        digest.update(np.ascontiguousarray(numbers).tobytes())
-    for reals in (contacts.start_s, contacts.end_s, contacts.time_s, contacts.x_m, contacts.y_m, city.links.fading):
-        digest.update(np.round(reals, 6).tobytes())
-    digest.update(np.round(ratio_to_db(city.links.mean_gain), 6).tobytes())
+    contacts, links = city.contacts.columns, city.links
+    for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, links.los):
+        for piece in rows(numbers, HASHED_ROWS):
+            digest.update(np.ascontiguousarray(piece).tobytes())
+    for reals in (contacts.start_s, contacts.end_s, contacts.time_s, contacts.x_m, contacts.y_m, links.fading):
+        for piece in rows(reals, HASHED_ROWS):
+            digest.update(np.round(piece, 6).tobytes())
+    for piece in rows(links.mean_gain, HASHED_ROWS):
+        digest.update(np.round(ratio_to_db(piece), 6).tobytes())
     return digest.hexdigest()
 
 

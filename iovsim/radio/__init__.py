@@ -20,7 +20,7 @@ from iovsim.radio.path_loss import AuthorsP1, LogDistance, Tr37885Highway, Tr378
 from iovsim.radio.rate import rate_bps
 from iovsim.radio.shadowing import CorrelatedShadowing, NoShadowing
 from iovsim.radio.sidelink import Sidelinks
-from iovsim.radio.table import LinkTable
+from iovsim.radio.table import LinkTable, save_parts
 from iovsim.radio.transfer import Transfer, transfer, transfer_s
 
 PATH_LOSS: dict[str, type[PathLoss]] = {
@@ -49,6 +49,7 @@ __all__ = [
     "Sidelinks",
     "Transfer",
     "rate_bps",
+    "save_parts",
     "transfer",
     "transfer_s",
 ]

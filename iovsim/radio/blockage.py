@@ -21,6 +21,8 @@ CHUNK = 50_000  # segments a query: bounds the memory of the candidate pairs
 MANY = 500
 """From how many points on an antenna gets a horizon: making one costs about as much as so many queries."""
 
+KEPT = 1000  # horizons at most, about 100 kB each; more than that begin anew
+
 SPARE = 1.1  # a horizon reaches so much farther than asked, that a point a little beyond makes no new one
 
 
@@ -83,6 +85,8 @@ class Buildings:
             mounted = self._tree.query(shapely.Point(x_m, y_m), predicate="intersects")
             walls = _walls(self._shapes[np.setdiff1d(near, mounted)]) - [x_m, y_m]
             seen = horizon(walls[:, 0], walls[:, 1])
+            if len(self._horizons) >= KEPT:
+                self._horizons.clear()
             self._horizons[x_m, y_m] = kept_m, seen
         return seen
 

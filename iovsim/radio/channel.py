@@ -1,8 +1,8 @@
-"""Turns contacts into links: geometry ▸ LOS state ▸ path loss ▸ shadowing ▸ fading, over all contacts at once."""
+"""Turns contacts into links: geometry ▸ LOS state ▸ path loss ▸ shadowing ▸ fading, over many contacts at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from iovsim.radio.geometry import (
 from iovsim.radio.los import P_LOS, los_states
 from iovsim.radio.path_loss import Tr37885Urban
 from iovsim.radio.shadowing import CorrelatedShadowing
-from iovsim.radio.table import LinkTable
+from iovsim.radio.table import SAMPLES, LinkTable, joined
 from iovsim.rng import stream
 from iovsim.units import db_to_ratio
 
@@ -79,17 +79,37 @@ class Channel:
         Raises `ScenarioError` where a contact names an RSU that is not in `rsus`, or where the path-loss model gives a
         wrong shape or a number that is not finite.
         """
-        ordered = sorted(contacts, key=lambda contact: contact.contact)
-        tracks = self._tracks(ordered, rsus)
-        noise = _noise(ordered, seed)
+        return joined([*self.parts(contacts, rsus, seed, progress)])
+
+    def parts(
+        self,
+        contacts: ContactBook,
+        rsus: Sequence[Rsu],
+        seed: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[LinkTable]:
+        """The same in tables of consecutive contacts, each of about `SAMPLES` samples: memory does not grow with them.
+
+        Every number is that of `links`: a contact's link depends on no other contact.
+        """
+        done = 0
+        for some in _runs(contacts):
+            yield self._part(some, rsus, seed)
+            done += len(some)
+            if progress is not None and some:
+                progress(done, len(contacts))
+
+    def _part(self, contacts: Sequence[Contact], rsus: Sequence[Rsu], seed: int) -> LinkTable:
+        tracks = self._tracks(contacts, rsus)
+        noise = _noise(contacts, seed)
         geometry = self.geometry(tracks, noise)
         gains_db = self.rsu_antenna_gain_db + self.vehicle_antenna_gain_db
         return LinkTable(
-            contacts=np.array([contact.contact for contact in ordered], dtype=np.int64),
+            contacts=np.array([contact.contact for contact in contacts], dtype=np.int64),
             offsets=geometry.offsets,
             time_s=geometry.time_s,
             mean_gain=self.mean_gain(geometry, noise, gains_db),
-            fading=self._fading(ordered, geometry.offsets, geometry.los, seed, progress),
+            fading=self._fading(contacts, geometry.offsets, geometry.los, seed),
             los=geometry.los,
         )
 
@@ -139,21 +159,29 @@ class Channel:
         step = moved_m(x_m, y_m, offsets)
         return Tracks(offsets, _column(contacts, "time_s"), rsu_x, rsu_y, rsu_height, x_m, y_m, step)
 
-    def _fading(
-        self,
-        contacts: Sequence[Contact],
-        offsets: IntArray,
-        los: LosArray,
-        seed: int,
-        progress: Callable[[int, int], None] | None,
-    ) -> FloatArray:
+    def _fading(self, contacts: Sequence[Contact], offsets: IntArray, los: LosArray, seed: int) -> FloatArray:
         power = np.empty(len(los))
         for k, contact in enumerate(contacts):
             part = slice(int(offsets[k]), int(offsets[k + 1]))
             power[part] = self.fading.power(_stream(seed, "fading", contact), los[part])
-            if progress is not None:
-                progress(k + 1, len(contacts))
         return power
+
+
+def _runs(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
+    """Consecutive contacts of about `SAMPLES` samples together; at least one run, which may be empty."""
+    run: list[Contact] = []
+    samples, number = 0, -1
+    for contact in contacts:
+        if contact.contact <= number:
+            raise ValueError(f"contact {contact.contact} comes after {number}; a book has them in order")
+        number = contact.contact
+        run.append(contact)
+        samples += len(contact.time_s)
+        if samples >= SAMPLES:
+            yield run
+            run, samples = [], 0
+    if run or number < 0:
+        yield run
 
 
 def _noise(contacts: Sequence[Contact], seed: int) -> Noise:

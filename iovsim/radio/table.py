@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from iovsim.arrays import mapped_arrays, save_arrays
+from iovsim.arrays import mapped_arrays, save_arrays, save_pieces
 from iovsim.domain import FloatArray, IntArray, Link
 from iovsim.errors import ScenarioError
 from iovsim.radio.geometry import LOS, NLOS, NLOSV, LosArray
 from iovsim.units import ratio_to_db
+
+SAMPLES = 500_000
+"""How many samples are worked on at a time: bounds memory to some 100 MB, whatever the number of contacts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,20 +53,32 @@ class LinkTable:
     def frame(self) -> pd.DataFrame:
         """One row a contact: `contact`, `mean_gain_db` (time average of the gain in dB, without fading) and the shares
         of time in each state, `los_share`, `nlosv_share`, `nlos_share`. Averages are trapezoidal in time."""
-        gap = np.diff(self.time_s, append=self.time_s[-1:])
-        gap[self.offsets[1:] - 1] = 0.0
+        parts = [self._averages(first, last) for first, last in pieces(self.offsets, SAMPLES)]
+        return pd.DataFrame(
+            {
+                "contact": self.contacts,
+                **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+            }
+        )
+
+    def _averages(self, first: int, last: int) -> dict[str, FloatArray]:
+        """The averages of `frame` over the contacts `first` to `last` - 1 of the table, by name."""
+        part = slice(int(self.offsets[first]), int(self.offsets[last]))
+        starts, ends = self.offsets[first:last] - part.start, self.offsets[first + 1 : last + 1] - part.start
+        time_s, los = self.time_s[part], self.los[part]
+        gap = np.diff(time_s, append=time_s[-1:])
+        gap[ends - 1] = 0.0
         weight = (gap + np.r_[0.0, gap[:-1]]) / 2.0
-        starts = self.offsets[:-1]
-        total = np.add.reduceat(weight, starts) if len(self) else np.zeros(0)
+        total = np.add.reduceat(weight, starts) if last > first else np.zeros(0)
 
         def average(values: FloatArray) -> FloatArray:
-            return np.add.reduceat(weight * values, starts) / total if len(self) else np.zeros(0)
+            return np.add.reduceat(weight * values, starts) / total if last > first else np.zeros(0)
 
         shares = {
-            name: average((self.los == state).astype(np.float64))
+            name: average((los == state).astype(np.float64))
             for name, state in (("los_share", LOS), ("nlosv_share", NLOSV), ("nlos_share", NLOS))
         }
-        return pd.DataFrame({"contact": self.contacts, "mean_gain_db": average(ratio_to_db(self.mean_gain)), **shares})
+        return {"mean_gain_db": average(ratio_to_db(self.mean_gain[part])), **shares}
 
     def save(self, folder: Path) -> None:
         """Writes plain arrays, whole or not at all. Raises `ResultsError` where they cannot be written."""
@@ -76,3 +93,42 @@ class LinkTable:
             raise ScenarioError(
                 f"{folder}: not a table of links ({error}); delete the folder, and it is made again from the scenario."
             ) from None
+
+
+def save_parts(folder: Path, parts: Iterable[LinkTable]) -> None:
+    """Writes tables of consecutive contacts as one, while they come. Raises `ResultsError` as `LinkTable.save` does."""
+
+    def columns() -> Iterator[dict[str, NDArray[Any]]]:
+        samples = 0
+        for number, part in enumerate(parts):
+            offsets = part.offsets + samples
+            yield {
+                column.name: getattr(part, column.name) if column.name != "offsets" else offsets[min(number, 1) :]
+                for column in fields(part)
+            }
+            samples += int(part.offsets[-1])
+
+    save_pieces(folder, columns())
+
+
+def joined(parts: Sequence[LinkTable]) -> LinkTable:
+    """Tables of consecutive contacts as one."""
+    lengths = [np.diff(part.offsets) for part in parts]
+    columns = {
+        column.name: np.concatenate([getattr(part, column.name) for part in parts])
+        for column in fields(LinkTable)
+        if column.name != "offsets"
+    }
+    return LinkTable(offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64), **columns)
+
+
+def pieces(offsets: IntArray, samples: int) -> Iterator[tuple[int, int]]:
+    """Cuts contacts into runs `first, last` of at most `samples` samples each, or one contact; at least one run."""
+    first = 0
+    while True:
+        last = int(np.searchsorted(offsets, offsets[first] + samples, side="right")) - 1
+        last = min(max(last, first + 1), len(offsets) - 1)
+        yield first, last
+        first = last
+        if first == len(offsets) - 1:
+            return

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from iovsim.domain import Contact, ContactBook, FloatArray, LinkBook, Rsu
 from iovsim.errors import ScenarioError
-from iovsim.radio import LOS, NLOS, NLOSV, Buildings, Channel, LinkGeometry, LinkTable
+from iovsim.radio import LOS, NLOS, NLOSV, Buildings, Channel, LinkGeometry, LinkTable, save_parts
 from iovsim.radio.fading import NoFading
 from iovsim.radio.path_loss import LogDistance, Tr37885Highway
 from iovsim.radio.shadowing import NoShadowing
@@ -100,9 +101,30 @@ def test_los_states_hold_along_the_road_and_follow_the_law(contact: MakeContact,
     assert set(np.unique(states)) == {LOS, NLOSV}
 
 
-def test_the_order_of_the_book_does_not_matter(street: list[Contact], book: MakeBook, rsu: Rsu) -> None:
-    one, two = Channel().links(book(street), [rsu], 1), Channel().links(book(street[::-1]), [rsu], 1)
-    np.testing.assert_array_equal(one.mean_gain, two.mean_gain)
+def test_a_book_out_of_order_is_refused(street: list[Contact], book: MakeBook, rsu: Rsu) -> None:
+    with pytest.raises(ValueError, match="contact 10 comes after 11"):
+        Channel().links(book(street[::-1]), [rsu], 1)
+
+
+@pytest.mark.parametrize("samples", [1, 60, 100])
+def test_parts_hold_what_the_whole_does(
+    street: list[Contact], book: MakeBook, rsu: Rsu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int
+) -> None:
+    """Whatever is worked on at a time, every bit is the same: in memory, in files, and of the averages."""
+    whole = Channel(buildings=Buildings([np.array([[0.0, 2.0], [30.0, 2.0], [30.0, 4.0]])])).links(
+        book(street), [rsu], 1
+    )
+    whole.save(tmp_path / "whole")
+    averages = whole.frame()
+    monkeypatch.setattr("iovsim.radio.channel.SAMPLES", samples)
+    monkeypatch.setattr("iovsim.radio.table.SAMPLES", samples)
+    channel = Channel(buildings=Buildings([np.array([[0.0, 2.0], [30.0, 2.0], [30.0, 4.0]])]))
+    assert len([*channel.parts(book(street), [rsu], 1)]) > 1
+    assert {NLOS, NLOSV, LOS} == set(np.unique(whole.los).tolist())
+    save_parts(tmp_path / "parts", channel.parts(book(street), [rsu], 1))
+    pd.testing.assert_frame_equal(LinkTable.load(tmp_path / "parts").frame(), averages, check_exact=True)
+    for file in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "parts" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
 def test_an_empty_book_gives_an_empty_table(book: MakeBook, rsu: Rsu, tmp_path: Path) -> None:
@@ -111,12 +133,14 @@ def test_an_empty_book_gives_an_empty_table(book: MakeBook, rsu: Rsu, tmp_path: 
     assert list(table.frame()) == ["contact", "mean_gain_db", "los_share", "nlosv_share", "nlos_share"]
     table.save(tmp_path / "links")
     assert len(LinkTable.load(tmp_path / "links")) == 0
+    save_parts(tmp_path / "parts", Channel().parts(book([]), [rsu], 1))
+    assert LinkTable.load(tmp_path / "parts").offsets.tolist() == [0]
 
 
 def test_progress_counts_to_the_end(street: list[Contact], book: MakeBook, rsu: Rsu) -> None:
     seen: list[tuple[int, int]] = []
     Channel().links(book(street), [rsu], 1, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(k + 1, 12) for k in range(12)]
+    assert seen == [(12, 12)]
 
 
 def test_saved_tables_load_unchanged(street: list[Contact], book: MakeBook, rsu: Rsu, tmp_path: Path) -> None:
