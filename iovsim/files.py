@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -65,6 +66,12 @@ def write_whole(path: Path, content: bytes) -> None:
     """Replaces `path` by `content` in one step. Raises `ResultsError` where the place cannot be written."""
     with whole_file(path) as part:
         part.write_bytes(content)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def flush(path: Path) -> None:

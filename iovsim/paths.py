@@ -40,3 +40,11 @@ def cache_dir() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iovsim"
+
+
+def data_dir() -> Path:
+    """Where what the user has fetched by name is kept: `$IOVSIM_DATA`, else the user's data folder."""
+    named = os.environ.get("IOVSIM_DATA")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "iovsim"

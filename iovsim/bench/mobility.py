@@ -10,9 +10,9 @@ from pathlib import Path
 
 from iovsim.bench.rows import Row, cpu_s, in_turn
 from iovsim.domain import Rsu
-from iovsim.experiment.city import builtin_maps
 from iovsim.mobility import sumo
 from iovsim.mobility.contacts import extract
+from iovsim.mobility.map_store import builtin_maps
 from iovsim.mobility.placement import place_rsus
 from iovsim.mobility.roadmap import read_map
 from iovsim.mobility.sumo_config import sumo_command, sumo_environment

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def trace(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A .sumocfg, a built-in map's name, or a recorded .parquet trace.")
+        str, typer.Argument(metavar="SOURCE", help="A .sumocfg, a map's name, or a recorded .parquet trace.")
     ],
     seed: Annotated[int, typer.Option("--seed", "-s", help="SUMO's seed.")] = 1,
     end_s: Annotated[float | None, typer.Option("--end", help="Stop at this simulated second.")] = None,
@@ -35,8 +35,8 @@ def trace(
     cache: CacheOption = None,
 ) -> None:
     """Record the traffic of a SUMO configuration (or take it from the cache) and summarise the trace."""
-    from iovsim.experiment.city import builtin_maps
     from iovsim.mobility import sumo
+    from iovsim.mobility.map_store import builtin_maps, installed_maps, map_config
     from iovsim.mobility.trace import Trace
 
     for option, seconds in (("--end", end_s), ("--step", step_s)):
@@ -49,15 +49,15 @@ def trace(
     if path.suffix == ".parquet":
         recorded = path
     else:
-        maps = builtin_maps()
+        maps = {*builtin_maps(), *installed_maps()}
         if not path.suffix and source not in maps:
             raise ScenarioError(
-                f"trace {source!r}: no such built-in map; {near_match(source, maps)} A file must end in '.sumocfg' "
-                "or '.parquet'."
+                f"trace {source!r}: no such map here; {near_match(source, maps)} A file must end in '.sumocfg' or "
+                "'.parquet'."
             )
         with shown(console) as report:
             recorded = sumo.record(
-                maps.get(source, path),
+                map_config(source) if source in maps else path,
                 seed=seed,
                 end_s=end_s,
                 step_s=step_s,

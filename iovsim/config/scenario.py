@@ -24,10 +24,11 @@ class Time(Model):
 
 
 class Mobility(Model):
-    """Where the vehicles come from: a built-in `map` by name, or any `sumocfg` (relative to the scenario file).
+    """Where the vehicles come from: a `map` by name, built in or installed, or any `sumocfg` (relative to this file).
 
     `trace` replays a floating-car Parquet file that SUMO wrote earlier for that map instead of running SUMO.
-    `seed` pins SUMO's seed; without it SUMO gets the run's seed.
+    `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes that the
+    configuration has SUMO ignore.
     """
 
     map: Name | None = None
@@ -35,11 +36,12 @@ class Mobility(Model):
     trace: Path | None = None
     step_s: Annotated[float, Field(ge=0.001, le=60)] = 1.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    ignore_route_errors: bool = False
 
     @model_validator(mode="after")
     def _one_map(self) -> Self:
         if (self.map is None) == (self.sumocfg is None):
-            raise ValueError("give either 'map' (a built-in map's name) or 'sumocfg' (a file), not both, not neither")
+            raise ValueError("give either 'map' (a map's name) or 'sumocfg' (a file), not both, not neither")
         return self
 
 

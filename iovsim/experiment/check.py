@@ -7,27 +7,31 @@ from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
 from iovsim.errors import located
-from iovsim.experiment.city import build_channel, place, sumocfg
+from iovsim.experiment.city import build_channel, map_inputs, place, sumocfg
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
 from iovsim.experiment.method import method_for
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
-from iovsim.mobility import sumo
 from iovsim.mobility.roadmap import read_map
+from iovsim.mobility.route_check import broken_routes
 from iovsim.mobility.trace import Trace
 
 
 def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Path) -> Iterator[str]:
     """Yields a line for each part that is sound. Raises an `IovsimError` at the first that is not."""
     with located(scenario.where):
-        roadmap = read_map(sumo.inputs(sumocfg(scenario)))
+        inputs = map_inputs(scenario)
+        roadmap = read_map(inputs)
     west, south, east, north = roadmap.bounds
     yield (
         f"map: {sumocfg(scenario).name}, {east - west:.0f} m x {north - south:.0f} m, {len(roadmap.roads)} roads, "
         f"{len(roadmap.buildings)} buildings"
     )
+    if inputs.ignores_route_errors:
+        broken = broken_routes(inputs)
+        yield f"routes: errors are ignored; broken: those of {broken.vehicles} vehicles"
     if scenario.mobility.trace is not None:
         with located(f"{scenario.where}: key 'mobility.trace'"):
             summary = Trace(scenario.resolved(scenario.mobility.trace)).summary()

@@ -18,20 +18,21 @@ import pyarrow as pa
 
 from iovsim.config import Scenario, SiteSection
 from iovsim.domain import Rsu
-from iovsim.errors import ScenarioError, TraceError, near_match
+from iovsim.errors import ScenarioError, TraceError, located
 from iovsim.experiment.code import outside_sha256, package_sha256
 from iovsim.experiment.registry import make
-from iovsim.files import clear_leftovers, whole_folder
+from iovsim.files import clear_leftovers, sha256_of, whole_folder
 from iovsim.mobility import sumo
 from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
+from iovsim.mobility.map_store import map_config
 from iovsim.mobility.placement import Site, check_sites, place_rsus
 from iovsim.mobility.roadmap import RoadMap, read_map
+from iovsim.mobility.route_check import refuse_broken_routes
+from iovsim.mobility.sumo_config import SumoInputs
 from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
-from iovsim.paths import shared_dir
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable, save_parts
-from iovsim.results.recorder import sha256_of
 
 DENSITY_CELL_M = 25.0
 
@@ -61,7 +62,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 
     Raises `ScenarioError` or `TraceError` for whatever is wrong with map, trace, RSUs or radio.
     """
-    inputs = sumo.inputs(sumocfg(scenario))
+    inputs = map_inputs(scenario)
     roadmap = read_map(inputs)
     rsus = place(scenario, roadmap)
     channel = build_channel(scenario, roadmap)
@@ -121,19 +122,23 @@ def _load(
 
 
 def sumocfg(scenario: Scenario) -> Path:
-    """The SUMO configuration that the scenario names, by file or as a built-in map."""
+    """The SUMO configuration that the scenario names, by file or as a map that is built in or installed."""
     if scenario.mobility.sumocfg is not None:
         return scenario.resolved(scenario.mobility.sumocfg)
-    maps = builtin_maps()
-    name = str(scenario.mobility.map)
-    if name not in maps:
-        raise ScenarioError(f"{scenario.where}: key 'mobility.map': unknown map {name!r}; {near_match(name, maps)}")
-    return maps[name]
+    with located(f"{scenario.where}: key 'mobility.map'"):
+        return map_config(str(scenario.mobility.map))
 
 
-def builtin_maps() -> dict[str, Path]:
-    """Name to configuration of the maps that ship with the package."""
-    return {p.parent.name: p for p in sorted(shared_dir("sumo_maps").glob("*/*.sumocfg"))}
+def map_inputs(scenario: Scenario) -> SumoInputs:
+    """The files of the scenario's configuration.
+
+    Raises `TraceError` for a configuration with broken routes that it has SUMO ignore, unless the scenario accepts
+    them, or replays a trace.
+    """
+    found = sumo.inputs(sumocfg(scenario))
+    if not scenario.mobility.ignore_route_errors and scenario.mobility.trace is None:
+        refuse_broken_routes(found)
+    return found
 
 
 def record_trace(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:

@@ -11,9 +11,10 @@ from typing import Any
 from iovsim.config import BuiltinData, Kind, ModelFolderSection, PolicyFile, Scenario
 from iovsim.experiment.code import outside_sha256
 from iovsim.experiment.registry import outside
+from iovsim.files import sha256_of
+from iovsim.mobility.map_store import installed_maps, map_config
 from iovsim.mobility.sumo import traffic_sha256
 from iovsim.results.manifest import Input
-from iovsim.results.recorder import sha256_of
 
 
 def scenario_inputs(scenario: Scenario) -> dict[str, Input]:
@@ -22,9 +23,13 @@ def scenario_inputs(scenario: Scenario) -> dict[str, Input]:
     Raises `TraceError` for a SUMO configuration that SUMO refuses, `ScenarioError` for a module that is not found.
     """
     inputs: dict[str, Input] = {}
+    name = scenario.mobility.map
     if scenario.mobility.sumocfg is not None:
         path = scenario.resolved(scenario.mobility.sumocfg)
         inputs["mobility.sumocfg"] = Input(str(path), traffic_sha256(path) if path.is_file() else "")
+    elif name in installed_maps():
+        path = map_config(name)
+        inputs["mobility.sumocfg"] = Input(str(path), traffic_sha256(path))
     paths: dict[str, Path | None] = {"mobility.trace": scenario.mobility.trace}
     for task in scenario.tasks:
         paths[f"tasks.{task.name}.data.path"] = None if isinstance(task.data, BuiltinData) else task.data.path

@@ -169,7 +169,9 @@ def built_sha256(world: World, city: City) -> str:
 
 def without_paths(scenario: Scenario) -> dict[str, Any]:
     """The scenario as plain data without its title and file names, which say nothing about the world."""
-    plain = scenario.model_dump(mode="json", exclude={"title": True, "mobility": {"map", "sumocfg", "trace"}})
+    plain = scenario.model_dump(
+        mode="json", exclude={"title": True, "mobility": {"map", "sumocfg", "trace", "ignore_route_errors"}}
+    )
     for task in plain["tasks"]:
         task["data"].pop("path", None)
         task["backbone"].pop("path", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,33 @@ from iovsim.mobility.sumo_config import SumoInputs, read_bytes
 
 VERGE_M = 50.0
 """How far beside a single road the map reaches (ours)."""
+
+SMALLEST_M = 0.5
+"""No building is that small, and in degrees all are (ours)."""
+
+PACKED = {
+    b"PK": "a zip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"BZh": "a bzip2 file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+}
+
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""How XML in two-byte characters begins, which may hold zeros."""
+
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a net lies: `bounds` in its own metres, its projection, and (west, south, east, north) in degrees.
+
+    Without a projection its metres are only its own. Some nets have one, but give their corners in metres.
+    """
+
+    bounds: Bounds
+    degrees: Bounds | None
+    projection: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +72,13 @@ class RoadMap:
 
 
 def read_map(inputs: SumoInputs) -> RoadMap:
-    """Read net and buildings (also gzipped). Raises `ScenarioError` for a file that is no SUMO net or broken XML."""
-    net = _parse(inputs.net)
-    location = net.find("location")
-    if net.tag != "net" or location is None:
-        raise ScenarioError(f"{inputs.net}: not a SUMO road network; expected <net> with a <location>.")
-    x_min, y_min, x_max, y_max = (float(part) for part in location.get("convBoundary", "").split(","))
+    """Read net and buildings (also gzipped).
+
+    Raises `ScenarioError` for a file that is no SUMO net or broken XML, for a net without roads, and for buildings in
+    another frame of coordinates than the net.
+    """
+    net = parse_xml(inputs.net)
+    bounds = location_of(net, inputs.net).bounds
     neighbours: dict[str, set[str]] = {}
     roads = []
     for edge in net.iterfind("edge"):
@@ -72,12 +101,67 @@ def read_map(inputs: SumoInputs) -> RoadMap:
         for node in net.iterfind("junction")
         if node.get("type") not in ("internal", "dead_end") and node.get("id") in neighbours
     ]
+    if not roads:
+        raise ScenarioError(f"{inputs.net}: a net without roads; convert one that has some.")
+    buildings = read_buildings(inputs.additional)
+    _check_frame(buildings, bounds, inputs)
     return RoadMap(
-        bounds=_widened(x_min, y_min, x_max, y_max),
+        bounds=_widened(*bounds),
         roads=tuple(roads),
         junctions=tuple(sorted(junctions, key=lambda junction: junction.junction)),
-        buildings=read_buildings(inputs.additional),
+        buildings=buildings,
     )
+
+
+def location_of(net: ET.Element, file: Path) -> Location:
+    """What a net says of its place. Raises `ScenarioError` for XML that is no net."""
+    location = net.find("location")
+    if net.tag != "net" or location is None:
+        raise ScenarioError(f"{file}: not a SUMO road network; expected <net> with a <location>.")
+    projection = location.get("projParameter", "!")
+    projected = projection not in ("", "!")
+    corners = _four(location, "origBoundary", file) if projected else None
+    west, south, east, north = corners or (-math.inf,) * 4
+    return Location(
+        bounds=_four(location, "convBoundary", file),
+        degrees=corners if -180 <= west <= east <= 180 and -90 <= south <= north <= 90 else None,
+        projection=projection if projected else None,
+    )
+
+
+def _four(location: ET.Element, name: str, file: Path) -> Bounds:
+    text = location.get(name, "")
+    try:
+        a, b, c, d = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ScenarioError(f"{file}: its {name}={text!r} is not four numbers; convert the net again.") from None
+    return a, b, c, d
+
+
+def _check_frame(buildings: Sequence[FloatArray], bounds: Bounds, inputs: SumoInputs) -> None:
+    """Buildings of another frame block no radio link and nobody would notice: refuse them.
+
+    They are taken for that where none of them stands within `VERGE_M` of the net's bounds, or where half of them are
+    smaller than `SMALLEST_M` in both directions, as outlines in degrees are.
+    """
+    if not buildings:
+        return
+    low, high = (np.array([reach(b, axis=0) for b in buildings]) for reach in (np.min, np.max))
+    mend = "convert the polygons together with this net (polyconvert --net-file NET)."
+    files = ", ".join(map(str, inputs.additional))
+    if np.median((high - low).max(axis=1)) < SMALLEST_M:
+        raise ScenarioError(f"{files}: half of the buildings are smaller than {SMALLEST_M:g} m, as in degrees; {mend}")
+    x_min, y_min, x_max, y_max = bounds
+    near = (high >= (x_min - VERGE_M, y_min - VERGE_M)).all(axis=1) & (low <= (x_max + VERGE_M, y_max + VERGE_M)).all(
+        axis=1
+    )
+    if not near.any():
+        x_m, y_m = low[0]
+        raise ScenarioError(
+            f"{files}: none of the {len(buildings)} buildings stands on the net, which reaches from ({x_min:.0f}, "
+            f"{y_min:.0f}) m to ({x_max:.0f}, {y_max:.0f}) m; the first is at ({x_m:.0f}, {y_m:.0f}) m, so they are of "
+            f"another frame of coordinates; {mend}"
+        )
 
 
 def _widened(x_min: float, y_min: float, x_max: float, y_max: float) -> tuple[float, float, float, float]:
@@ -94,7 +178,7 @@ def read_buildings(additional: Sequence[Path]) -> tuple[FloatArray, ...]:
     """
     buildings = []
     for file in additional:
-        for poly in _parse(file).iter("poly"):
+        for poly in parse_xml(file).iter("poly"):
             kind = poly.get("type", "").lower()
             if "building" not in kind or kind == "building.no":
                 continue
@@ -112,9 +196,16 @@ def read_buildings(additional: Sequence[Path]) -> tuple[FloatArray, ...]:
     return tuple(buildings)
 
 
-def _parse(file: Path) -> ET.Element:
+def parse_xml(file: Path) -> ET.Element:
+    """The root of a SUMO input (also gzipped). Raises `ScenarioError` for what is no XML, or broken."""
+    data = read_bytes(file)
+    packed = next((kind for magic, kind in PACKED.items() if data.startswith(magic)), None)
+    if packed is not None or (b"\0" in data[:200] and not data.startswith(UTF16)):
+        raise ScenarioError(
+            f"{file}: {packed or 'binary data'}, and not XML; SUMO and iovsim read XML, plain or as .gz."
+        )
     try:
-        return ET.parse(io.BytesIO(read_bytes(file))).getroot()
+        return ET.parse(io.BytesIO(data)).getroot()
     except ET.ParseError as error:
         raise ScenarioError(f"{file}: broken XML ({error}); repair the file.") from None
 

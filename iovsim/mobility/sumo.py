@@ -30,6 +30,7 @@ from iovsim.mobility.sumo_config import (
     read_config,
     sumo_environment,
     sumo_message,
+    sumo_value,
     sumo_version,
 )
 from iovsim.mobility.sumo_process import Frame, frames
@@ -234,7 +235,7 @@ def _write_config(config: SumoConfig, path: Path) -> None:
         if kept:  # SUMO takes an empty section for an option
             element = ET.SubElement(root, section)
             for option, value in kept.items():
-                ET.SubElement(element, option, value=value)
+                ET.SubElement(element, option, value=sumo_value(value))
     ET.ElementTree(root).write(path, encoding="UTF-8", xml_declaration=True)
 
 

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
@@ -18,21 +19,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from iovsim.errors import TraceError
 
 REFERENCE = re.compile(rb'\b(?:href|file)="([^"<>]{1,1000})"')
 """How a SUMO input names a further one: `<include href>`, `<rerouter file>` and the like."""
 
+TRUE = ("true", "1", "yes", "on", "x")
+"""What SUMO takes for true."""
+
 
 @dataclass(frozen=True, slots=True)
 class SumoInputs:
-    """The files a configuration names, with full paths."""
+    """The files a configuration names, with full paths, and whether it has SUMO ignore errors in its routes."""
 
     sumocfg: Path
     net: Path
     routes: tuple[Path, ...]
     additional: tuple[Path, ...]
+    ignores_route_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,15 @@ def sumo_command() -> list[str]:
     if spec is None or not spec.submodule_search_locations:
         raise TraceError("SUMO is not installed; run: pip install eclipse-sumo")
     return [str(Path(spec.submodule_search_locations[0]) / "bin" / "sumo")]
+
+
+def sumo_tool(name: str) -> Path:
+    """A program of the wheel ("netconvert") or a script ("randomTrips.py"). Raises `TraceError` where it is missing."""
+    home = Path(sumo_command()[0]).parent.parent
+    path = home / "tools" / name if name.endswith(".py") else home / "bin" / name
+    if shutil.which(path) is None and not path.is_file():  # `which` knows that programs end in .exe on Windows
+        raise TraceError(f"{path}: this part of SUMO is missing; run: pip install --force-reinstall eclipse-sumo")
+    return path
 
 
 def sumo_environment() -> dict[str, str]:
@@ -95,7 +110,7 @@ def read_config(sumocfg: Path | str) -> SumoConfig:
         if done.returncode != 0 or not resolved.is_file():
             raise TraceError(f"{path}: SUMO refuses the configuration: {sumo_message(done.stderr)}")
         root = ET.parse(resolved).getroot()
-    sections = {section.tag: {option.tag: option.get("value", "") for option in section} for section in root}
+    sections = {section.tag: {option.tag: _decoded(option.get("value", "")) for option in section} for section in root}
     return SumoConfig(path, sections)
 
 
@@ -113,6 +128,7 @@ def inputs(sumocfg: Path | str) -> SumoInputs:
         net=Path(net),
         routes=_paths(config.get("route-files")),
         additional=_paths(config.get("additional-files")),
+        ignores_route_errors=(config.get("ignore-route-errors") or "false").lower() in TRUE,
     )
     for file in (files.net, *files.routes, *files.additional):
         if not file.is_file():
@@ -158,6 +174,22 @@ def read_bytes(path: Path) -> bytes:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (OSError, EOFError) as error:
         raise TraceError(f"{path}: damaged gzip file ({error}).") from None
+
+
+def sumo_value(value: str) -> str:
+    """A value of `SumoConfig.sections` as SUMO reads it: it takes a file name in a configuration for a coded one."""
+    return ",".join(quote(part, "/\\:") if Path(part).is_absolute() else part for part in value.split(","))
+
+
+def _decoded(value: str) -> str:
+    """A value as SUMO has saved it, with plain file names."""
+    return ",".join(_plain(part) if Path(part).is_absolute() else part for part in value.split(","))
+
+
+def _plain(name: str) -> str:
+    """SUMO codes what is special in a file name, and leaves spaces round it out where a list is written with some."""
+    path = Path(unquote(name))
+    return str(path if path.exists() else path.with_name(path.name.strip() or path.name))
 
 
 def _paths(value: str | None) -> tuple[Path, ...]:

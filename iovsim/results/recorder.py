@@ -6,7 +6,6 @@ mixture of `add` and `add_frame`, and nothing in a file depends on the time or t
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import ResultsError, near_match
-from iovsim.files import explained, flush
+from iovsim.files import explained, flush, sha256_of
 from iovsim.results.tables import ARROW_TYPES, TABLES, Column, ColumnType, Table, table
 
 TABLES_DIR = "tables"
@@ -229,9 +228,3 @@ def _array(name: str, column: Column, series: pd.Series) -> pa.Array:
             _cell(name, column, value)
         return pa.array(series, type=arrow)
     return pa.array([_cell(name, column, value) for value in series], type=arrow)
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import ResultsError, near_match
+from iovsim.files import sha256_of
 from iovsim.results.manifest import NAME, Manifest, RunStatus, read_manifest
-from iovsim.results.recorder import sha256_of, table_path
+from iovsim.results.recorder import table_path
 from iovsim.results.state import ADAPTERS
 from iovsim.results.tables import TABLES, table
 

@@ -33,7 +33,7 @@ RUN = ("run", "-p", "all-available")
         (("compare", "."), ": no run in it or below"),
         (("figures", "nowhere"), "nowhere: no such folder"),
         (("show", "."), "not a run folder (no manifest.json)"),
-        (("trace", "portsite"), "trace 'portsite': no such built-in map; did you mean 'portside'?"),
+        (("trace", "portsite"), "trace 'portsite': no such map here; did you mean 'portside'?"),
         (("trace", "nowhere.sumocfg"), "nowhere.sumocfg"),
         (("trace", "nowhere.parquet"), "nowhere.parquet: no such file"),
         (("run", "demo", "-p", "random", "-s", "1-99999999"), "asks for too much; seeds are at most"),

@@ -32,7 +32,7 @@ PURE_NUMBERS = re.compile(
     r"^lora$|^dropout$|^weight_decay$|^clip_norm$|_sigma$|_error$|"
     r"^rate$|^reserve$|^smoothing$|^step$|(^|_)units$|_percent$|^ours$|^theirs$|^begin$|^end$|^start$|^cpus$|^gpus$|^answers$|"
     r"(^|_)scale$|_weight$|^keep$|^penalty$|^discount$|^ceiling$|^slater$|^initial$|^explore$|regret$|_reward$|"
-    r"^violation_per_t$)"
+    r"^violation_per_t$|_per_lane_km_hour$)"
 )
 UNITS = re.compile(r"((^|_)bits|_s|_m|_mps|_hz|_bps|_bits|_j|_w|flops|_db|_dbm)$")
 

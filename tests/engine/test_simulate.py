@@ -12,10 +12,11 @@ import pytest
 
 from iovsim.domain import RoundOutcome, RoundPlan, RoundView, World
 from iovsim.errors import PolicyError
+from iovsim.files import sha256_of
 from iovsim.mobility.forecast import OracleForecast
 from iovsim.policies.kinds import POLICIES, all_available, random_selection, residual_contact_rank
 from iovsim.results import Recorder, Run
-from iovsim.results.recorder import sha256_of, table_path
+from iovsim.results.recorder import table_path
 from iovsim.testing import FakeTrainer, effective_update, tiny_world
 
 from .conftest import two_task_world

@@ -16,7 +16,7 @@ from shapely import LineString, Polygon, STRtree
 
 from iovsim.errors import ScenarioError
 from iovsim.mobility.placement import Site, check_sites, place_rsus
-from iovsim.mobility.roadmap import Junction, RoadMap, read_buildings, read_map
+from iovsim.mobility.roadmap import Junction, Location, RoadMap, location_of, read_buildings, read_map
 from iovsim.mobility.sumo import SumoInputs, inputs, record
 from iovsim.mobility.trace import Trace
 
@@ -76,6 +76,56 @@ def test_bad_maps(tmp_path: Path) -> None:
         read_map(files(tmp_path, polygons='<a><poly id="7" type="building" shape="1,1 2,2"/></a>'))
     with pytest.raises(ScenarioError, match=r"shape '1,1 2,x' is not a list of x,y pairs"):
         read_map(files(tmp_path, polygons='<a><poly id="7" type="building" shape="1,1 2,x"/></a>'))
+
+
+ROAD = '<edge id="ab" from="a" to="b"><lane id="ab_0" shape="0,0 90,0"/></edge>'
+
+
+def house(x: float, y: float, size: float) -> str:
+    corners = [(x, y), (x + size, y), (x + size, y + size)]
+    return f'<a><poly id="7" type="building" shape="{" ".join(f"{a},{b}" for a, b in corners)}"/></a>'
+
+
+@pytest.mark.parametrize(
+    ("net", "polygons", "message"),
+    [
+        ('<net><location convBoundary="0,0,1,1"/></net>', POLYGONS, r"net\.xml\.gz: a net without roads"),
+        (f"<net><location/>{ROAD}</net>", POLYGONS, r"its convBoundary='' is not four numbers"),
+        (
+            NET,
+            house(691_000.0, 5_337_000.0, 10.0),
+            r"none of the 1 buildings stands on the net, .* another frame of co",
+        ),
+        (NET, house(0.0, -160.0, 10.0), r"poly\.xml: none of the 1 buildings"),
+        (NET, house(11.0, 49.5, 0.0001), r"half of the buildings are smaller than 0\.5 m, as in degrees; convert"),
+        (NET, "PK\3\4", r"poly\.xml: a zip archive, and not XML; SUMO and iovsim read XML"),
+        (NET, "\0\1\2", r"poly\.xml: binary data, and not XML"),
+    ],
+)
+def test_nets_and_buildings_that_do_not_fit(tmp_path: Path, net: str, polygons: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        read_map(files(tmp_path, net, polygons))
+
+
+def test_some_buildings_may_stand_far_outside(tmp_path: Path) -> None:
+    far = '<poly id="9" type="building" shape="9000,0 9010,0 9010,10"/></shapes>'
+    assert len(read_map(files(tmp_path, polygons=POLYGONS.replace("</shapes>", far))).buildings) == 3
+
+
+def test_nets_may_be_written_in_two_byte_characters(tmp_path: Path) -> None:
+    named = files(tmp_path)
+    named.net.write_bytes(('<?xml version="1.0" encoding="UTF-16"?>' + NET).encode("utf-16"))
+    assert len(read_map(named).roads) == 4
+
+
+def test_a_place_is_told_in_degrees_where_the_net_gives_it() -> None:
+    def of(attributes: str) -> Location:
+        return location_of(ET.fromstring(f'<net><location convBoundary="0,0,9,9" {attributes}/></net>'), Path("n.xml"))
+
+    utm = 'projParameter="+proj=utm +zone=32"'
+    assert of(f'{utm} origBoundary="11.0,49.5,11.1,49.6"').degrees == (11.0, 49.5, 11.1, 49.6)
+    assert of(f'{utm} origBoundary="-346.8,0,1817.6,2148.5"') == Location((0, 0, 9, 9), None, "+proj=utm +zone=32")
+    assert of('projParameter="!" origBoundary="1,2,3,4"') == Location((0, 0, 9, 9), None, None)
 
 
 @pytest.mark.skipif(not LUST_RED.is_file(), reason="the Luxembourg district is not beside this checkout")

@@ -262,6 +262,18 @@ def test_pedestrians_are_left_out(tmp_path: Path) -> None:
     assert "p" not in names
 
 
+@pytest.mark.parametrize("name", ["my map", "100 %", "50%20 é; sic"])
+def test_names_and_lists_with_blanks_and_signs(tmp_path: Path, name: str) -> None:
+    """SUMO codes such names where it saves a configuration, and takes what it reads for coded."""
+    sumocfg = config(tmp_path / name, routes="portside.rou.xml.gz, more of it.rou.xml ", name=f"{name}.sumocfg")
+    (tmp_path / name / "more of it.rou.xml").write_text(
+        '<routes><vehicle id="late" depart="1"><route edges="c2r2_c3r2 c3r2_c4r2"/></vehicle></routes>'
+    )
+    assert [path.name for path in inputs(sumocfg).routes] == ["portside.rou.xml.gz", "more of it.rou.xml"]
+    trace = Trace(record(sumocfg, seed=1, cache=tmp_path / "cache", progress=lambda part: None))
+    assert "late" in {vehicle for window in trace.windows() for vehicle in window.names}
+
+
 def test_progress_rises_to_one(tmp_path: Path) -> None:
     told: list[float] = []
     record(PORTSIDE, seed=1, end_s=120, cache=tmp_path, progress=told.append)

@@ -1,0 +1,64 @@
+"""Route files whose errors SUMO was told to ignore become a count of broken routes, or one error.
+
+With `ignore-route-errors` SUMO says nothing about a route with a gap: its vehicle drives up to the gap and stands there
+until it is teleported, and the queue behind it grows. So such a configuration is only taken as it is if asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from iovsim.errors import TraceError
+from iovsim.mobility.sumo_config import SumoInputs, sumo_environment, sumo_message, sumo_tool
+
+FAULT = re.compile(r"^Warning: (.*[Vv]ehicle '([^']*)'.*)$", re.MULTILINE)
+"""What duarouter says of a route that the net does not allow; several lines may name the same vehicle."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRoutes:
+    """How many vehicles have a route that their net does not allow, and what is wrong with the first of them."""
+
+    vehicles: int
+    first: str
+
+
+def broken_routes(inputs: SumoInputs) -> BrokenRoutes:
+    """Have duarouter go through all routes: unknown roads, and roads that are not connected for the vehicle's class.
+
+    Raises `TraceError` where it cannot read the files, in its own words.
+    """
+    if not inputs.routes:
+        return BrokenRoutes(0, "")
+    command = [str(sumo_tool("duarouter")), "--net-file", str(inputs.net)]
+    command += ["--route-files", ",".join(map(str, inputs.routes)), "--output-file", "NUL"]
+    if inputs.additional:
+        command += ["--additional-files", ",".join(map(str, inputs.additional))]
+    command += ["--ignore-errors", "--skip-new-routes", "--aggregate-warnings", "-1", "--unsorted-input"]
+    done = subprocess.run(
+        [*command, "--no-step-log"],
+        env=sumo_environment(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        raise TraceError(f"{inputs.sumocfg}: its routes cannot be checked: {sumo_message(done.stderr)}")
+    faults = FAULT.findall(done.stderr)
+    return BrokenRoutes(len({vehicle for _, vehicle in faults}), faults[0][0].rstrip(".") if faults else "")
+
+
+def refuse_broken_routes(inputs: SumoInputs) -> None:
+    """Raises `TraceError` for a configuration that ignores route errors and has some."""
+    if not inputs.ignores_route_errors:
+        return  # SUMO itself stops at the first
+    broken = broken_routes(inputs)
+    if broken.vehicles:
+        raise TraceError(
+            f"{inputs.sumocfg}: sets ignore-route-errors, and the routes of {broken.vehicles} vehicles are broken "
+            f"({broken.first}): they would stand until they are teleported, and hold up others. Mend them with "
+            "duarouter --repair, or accept them with mobility.ignore_route_errors = true."
+        )
