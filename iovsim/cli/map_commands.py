@@ -94,7 +94,7 @@ def get(
         console.print(
             f"to fetch: {len(entry.files)} files, {_size(entry.size_bytes or _asked(entry.url, entry.files))}"
         )
-    if not entry.verified:
+    if not entry.verified and (folder is not None or entry.url):
         console.print("hashes: not known beforehand; those found now are recorded, and have to be the same from now on")
     with shown(console) as report:
         place = install(entry, folder, overwrite=overwrite, progress=lambda step, done: report(name, step, done))

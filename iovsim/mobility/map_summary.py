@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iovsim.errors import TraceError
 from iovsim.mobility.roadmap import Location, RoadMap, location_of, parse_xml, read_map
 from iovsim.mobility.route_check import BrokenRoutes, broken_routes
 from iovsim.mobility.sumo_config import SumoInputs, inputs
@@ -54,7 +56,10 @@ def _demand(routes: Iterable[Path]) -> Counter[str]:
     for path in routes:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as lines:
-            for line in lines:
-                counts.update(match.decode() for match in DEMAND.findall(line))
+        try:
+            with gzip.open(path) if packed else path.open("rb") as lines:
+                for line in lines:
+                    counts.update(match.decode() for match in DEMAND.findall(line))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise TraceError(f"{path}: damaged gzip file ({error}).") from None
     return counts

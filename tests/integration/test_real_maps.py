@@ -12,12 +12,14 @@ from iovsim.experiment.run import RunSpec, run_one
 from iovsim.experiment.world import without_paths
 from iovsim.mobility.catalogue import catalogue
 from iovsim.mobility.map_build import Demand, build_map
-from iovsim.mobility.map_store import install
+from iovsim.mobility.map_store import install, map_config
+from iovsim.mobility.roadmap import read_map
+from iovsim.mobility.sumo_config import inputs
 from iovsim.results import Run, open_run
 
 TASK = {
     "name": "signs",
-    "data": {"kind": "signs", "train": 2000, "test": 300},
+    "data": {"kind": "signs", "train": 800, "test": 200},
     "lora": {"top_blocks": 1},
     "training": {"learning_rate": 5e-3},
     "shards": {"samples": 40, "label_alpha": 1.0},
@@ -59,7 +61,7 @@ def check(run: Run) -> None:
     """Jobs were delivered, walls blocked some of the links, and the merged adapter has learnt."""
     assert (run.table("jobs")["status"] == "delivered").sum() > 10
     seen = run.table("contacts")["los_share"]
-    assert seen.min() < 0.9 < seen.max()
+    assert seen.min() < 0.5 < seen.max()
     curve = run.table("evaluations").query("scope == 'global'")["accuracy"].tolist()
     assert curve[0] < 0.1, "the untrained head guesses among 43 classes"
     assert curve[-1] > curve[0] + 0.05
@@ -67,16 +69,18 @@ def check(run: Run) -> None:
 
 def test_an_extract_of_dublin_with_generated_demand(shared: Path, tmp_path: Path, session_cache: Path) -> None:
     osm = scenario_file(shared, "osm_docklands/docklands_osm.xml.gz")
-    made, facts = build_map(osm, tmp_path / "docklands", Demand(cars_per_lane_km_hour=40.0, duration_s=400))
+    made, facts = build_map(osm, tmp_path / "docklands", Demand(cars_per_lane_km_hour=25.0, duration_s=400))
+    assert len(read_map(inputs(tmp_path / "docklands" / made.sumocfg)).buildings) > 1000
     assert facts.left_hand is True, "one drives on the left in Ireland"
     assert made.built["left_hand"] is True
-    run = trained(tmp_path, session_cache, 240.0, {"sumocfg": "docklands/map.sumocfg"}, {"count": 4})
+    run = trained(tmp_path, session_cache, 240.0, {"sumocfg": "docklands/map.sumocfg"}, {"count": 3})
     check(run)
 
 
 def test_erlangen_with_its_buildings(shared: Path, tmp_path: Path, session_cache: Path) -> None:
     """Its net has no signals, and its one stream of vehicles drives away from the campus."""
     install(catalogue()["erlangen"], scenario_file(shared, "erlangen_veins"))
+    assert len(read_map(inputs(map_config("erlangen"))).buildings) == 743
     sites = [
         {"name": "campus", "x_m": 646_850.0, "y_m": 5_493_070.0},
         {"name": "bend", "x_m": 646_500.0, "y_m": 5_492_800.0},

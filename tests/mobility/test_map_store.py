@@ -21,6 +21,7 @@ from iovsim.mobility.catalogue import Entry, catalogue
 from iovsim.mobility.download import fetch, size_bytes
 from iovsim.mobility.map_record import read_record
 from iovsim.mobility.map_store import install, installed_maps, map_config
+from iovsim.mobility.map_summary import summarise
 from iovsim.mobility.sumo_config import inputs
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +228,14 @@ def test_names() -> None:
         map_config("bologna")
     with pytest.raises(ScenarioError, match=r"hands out to FOLDER,: iovsim map get best --from FOLDER$"):
         map_config("best")
+
+
+def test_damaged_routes_are_told(site: Path) -> None:
+    routes = site / FILES[3]
+    for damage in (routes.read_bytes()[:2000], routes.read_bytes()[:40] + bytes(40) + routes.read_bytes()[80:]):
+        routes.write_bytes(damage)
+        with pytest.raises(TraceError, match=rf"{FILES[3]}: damaged gzip file"):
+            summarise(site / FILES[0])
 
 
 def test_a_damaged_record(server: str) -> None:

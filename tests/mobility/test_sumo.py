@@ -372,6 +372,17 @@ def test_damaged_gzip(tmp_path: Path) -> None:
         record(sumocfg, seed=1, cache=tmp_path)
 
 
+def test_a_gzip_that_is_damaged_inside(tmp_path: Path) -> None:
+    """Other errors of the library than those of one that is cut off."""
+    sumocfg = config(tmp_path / "map")
+    net = tmp_path / "map" / "portside.net.xml.gz"
+    data = net.read_bytes()
+    for damage in (data[:40] + bytes(40) + data[80:], data[:3000] + b"\xff" * 500 + data[3500:], data[:-6] + bytes(6)):
+        net.write_bytes(damage)
+        with pytest.raises(TraceError, match=r"portside\.net\.xml\.gz: damaged gzip file"):
+            record(sumocfg, seed=1, cache=tmp_path)
+
+
 def test_no_vehicles(tmp_path: Path) -> None:
     sumocfg = config(tmp_path / "map", routes="none.rou.xml")
     (tmp_path / "map" / "none.rou.xml").write_text("<routes/>")

@@ -16,11 +16,13 @@ from huggingface_hub import constants
 from iovsim.config import Scenario, policy_from, scenario_from
 from iovsim.domain import TrainerSpec
 from iovsim.errors import ResultsError, TrainingError
+from iovsim.experiment.city import sumocfg
 from iovsim.experiment.data import load_data
 from iovsim.experiment.inputs import policy_inputs, scenario_inputs
 from iovsim.experiment.method import build_method
 from iovsim.experiment.run import RunSpec
 from iovsim.learning.store.folder import StoreSpec
+from iovsim.mobility.map_record import MapRecord, write_record
 from iovsim.paths import shared_dir
 from iovsim.studies.errand import Errand, data_made, program_here, run_made, world_made
 from iovsim.studies.hub_models import have_model, hub_models
@@ -99,6 +101,21 @@ def test_files_that_are_away_come_along_and_those_at_home_stay(home: Path, tmp_p
     assert {key: i.sha256 for key, i in scenario_inputs(moved).items()} == {key: i.sha256 for key, i in due.items()}
     again, _ = at_home(scenario, errand.files, tmp_path / "node", never)
     assert again == moved
+
+
+def test_a_map_that_was_fetched_comes_along(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IOVSIM_DATA", str(tmp_path / "data"))
+    shutil.copytree(home / "maps", tmp_path / "data" / "maps" / "town")
+    write_record(tmp_path / "data" / "maps" / "town", MapRecord("town.sumocfg", "", "", "", {}))
+    scenario = scenario_from(world(data={"kind": "signs"}) | {"mobility": {"map": "town"}}, home / "own.toml")
+    due = scenario_inputs(scenario)["mobility.sumocfg"]
+    errand = errand_of(scenario, tmp_path / "cache")
+    assert at_home(scenario, errand.files, tmp_path / "node", never) == (scenario, {})
+    monkeypatch.setenv("IOVSIM_DATA", str(tmp_path / "of the node"))
+    moved, meant = at_home(scenario, errand.files, tmp_path / "node", fetch)
+    assert list(meant.values()) == [due.path]
+    assert sumocfg(moved).is_relative_to(tmp_path / "node")
+    assert scenario_inputs(moved)["mobility.sumocfg"].sha256 == due.sha256
 
 
 def test_a_file_that_is_another_here_is_not_taken_for_it(home: Path, tmp_path: Path) -> None:
