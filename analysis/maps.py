@@ -18,19 +18,29 @@ from iovsim.results import Run
 from .style import BLACK, BLUE, TWO_COLUMNS_IN, new_figure, styled
 
 LABELLED_RSUS = 40
+CAPTION = "Circles: coverage radius of each RSU. Cells: time that vehicles spent there, logarithmic."
 
 
 @styled
 def city_map(run: Run) -> Figure:
     """Roads and buildings in grey, vehicle time per cell in colour, RSUs with name and coverage circle."""
-    rsus, density, shapes = run.table("rsus"), run.table("density"), run.table("shapes")
+    return _map(run.table("rsus"), run.table("density"), run.table("shapes"), [run], "")
+
+
+@styled
+def placement_map(rsus: pd.DataFrame, density: pd.DataFrame, shapes: pd.DataFrame, note: str) -> Figure:
+    """The same of tables that belong to no run; `note` says in the caption what they are."""
+    return _map(rsus, density, shapes, [], note)
+
+
+def _map(rsus: pd.DataFrame, density: pd.DataFrame, shapes: pd.DataFrame, runs: list[Run], note: str) -> Figure:
     left, right, bottom, top = _bounds(rsus, density, shapes)
     ratio = min(max((top - bottom) / (right - left), 0.4), 1.1)
     figure, (axes,) = new_figure(
-        [run],
+        runs,
         width_in=0.75 * TWO_COLUMNS_IN,
         height_in=0.75 * TWO_COLUMNS_IN * 0.8 * ratio + 0.6,
-        note="Circles: coverage radius of each RSU. Cells: time that vehicles spent there, logarithmic.",
+        note=f"{CAPTION} {note}".strip(),
     )
     axes.grid(visible=False)
     axes.add_collection(PolyCollection(_outlines(shapes, "building"), facecolor="0.88", edgecolor="none", zorder=1))

@@ -146,7 +146,12 @@ def new_canvas(runs: Sequence[Run], width_in: float, height_in: float, note: str
 
 
 def provenance(runs: Sequence[Run]) -> str:
-    """World, hash, seeds, and which model was charged for which trained one: what a reader needs to repeat a figure."""
+    """World, hash, seeds, and which model was charged for which trained one: what a reader needs to repeat a figure.
+
+    Empty for a figure of no run.
+    """
+    if not runs:
+        return ""
     manifests = [run.manifest for run in runs]
     hashes = list(dict.fromkeys(m.world_hash[:8] for m in manifests))
     seeds = sorted({m.seed for m in manifests})

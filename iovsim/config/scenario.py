@@ -57,12 +57,22 @@ class SiteSection(Model):
 
 
 class Rsus(Model):
-    """Road-side units: at `count` junctions at least `spacing_m` apart (signals first), on a grid, or at sites.
+    """Road-side units: on a grid, at `count` junctions at least `spacing_m` apart, at sites by hand, or from a `file`.
 
-    See `mobility.placement.place_rsus` for the rules and for what is taken where `count` or `spacing_m` is left out.
+    Junctions are taken by signals ("junctions"), by how many shortest ways pass them ("centrality"), or by traffic:
+    those that together cover most vehicle time ("coverage"), or see most of it past buildings ("sight"), or lie in the
+    middle of its clusters ("k-means"). RSUs are planned for the traffic of SUMO's seed `traffic_seed`, whatever the
+    run's own: nobody who puts up RSUs knows the vehicles that will come. Where it is the run's own seed, the placement
+    is optimistic. `traffic_trace` plans for a recorded trace instead, and is needed where `mobility.trace` is given. A
+    `file` is CSV or GeoJSON.
+
+    See `mobility.placement` for the rules and for what is taken where `count` or `spacing_m` is left out.
     """
 
-    placement: Literal["junctions", "grid", "sites"]
+    placement: Literal["junctions", "grid", "centrality", "coverage", "sight", "k-means", "sites", "file"]
+    file: Path | None = None
+    traffic_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    traffic_trace: Path | None = None
     count: Count | None = None
     spacing_m: Annotated[float, Field(ge=10)] | None = None
     range_m: Annotated[float, Field(gt=0, le=1e5)] = 250.0
@@ -82,8 +92,10 @@ class Rsus(Model):
                 raise ValueError(f"two sites are named {twice[0]!r}; names must differ")
         elif self.sites:
             raise ValueError(f"[[rsus.sites]] is only allowed with placement = 'sites', found {self.placement!r}")
-        if self.placement == "junctions" and self.count is None:
-            raise ValueError("placement 'junctions' needs 'count', the number of RSUs")
+        if (self.placement == "file") != (self.file is not None):
+            raise ValueError("placement 'file' needs 'file', a CSV or GeoJSON file of sites, which no other takes")
+        if self.placement in ("junctions", "centrality", "coverage", "sight", "k-means") and self.count is None:
+            raise ValueError(f"placement {self.placement!r} needs 'count', the number of RSUs")
         return self
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
 from iovsim.errors import located
-from iovsim.experiment.city import build_channel, map_inputs, place, sumocfg
+from iovsim.experiment.city import build_channel, map_inputs, sumocfg
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
 from iovsim.experiment.method import method_for
+from iovsim.experiment.sites import place, planning_trace
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
-from iovsim.mobility.roadmap import read_map
+from iovsim.mobility.placement import PLANNED
+from iovsim.mobility.roadmap import RoadMap, read_map
 from iovsim.mobility.route_check import broken_routes
+from iovsim.mobility.sumo_config import SumoInputs
 from iovsim.mobility.trace import Trace
 
 
@@ -36,9 +39,7 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
         with located(f"{scenario.where}: key 'mobility.trace'"):
             summary = Trace(scenario.resolved(scenario.mobility.trace)).summary()
         yield f"trace: {summary.vehicles} vehicles, {summary.begin_s:g} s to {summary.end_s:g} s"
-    with located(scenario.where):
-        rsus = place(scenario, roadmap)
-    yield f"RSUs: {len(rsus)}, " + ", ".join(f"{r.rsu} ({r.x_m:.0f} m, {r.y_m:.0f} m)" for r in rsus)
+    yield _rsus(scenario, inputs, roadmap, cache)
     channel = build_channel(scenario, roadmap)
     sight = "buildings" if channel.buildings is not None else "probability law"
     yield f"radio: {scenario.radio.path_loss.kind}, line of sight by {sight}"
@@ -59,3 +60,19 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
     for policy in policies:
         method_for(scenario, policy)
         yield f"policy {policy.name}: {policy.policy.kind}"
+
+
+def _rsus(scenario: Scenario, inputs: SumoInputs, roadmap: RoadMap, cache: Path) -> str:
+    """Where the RSUs stand, or, where that is planned for traffic, for which."""
+    section = scenario.rsus
+    if section.placement in PLANNED:
+        trace = planning_trace(scenario)
+        planned = f"SUMO's seed {section.traffic_seed}" if trace is None else f"{trace.name}"
+        return f"RSUs: {section.count}, to be placed for the traffic of {planned} (see 'iovsim rsus')"
+    with located(scenario.where):
+        rsus = place(scenario, inputs, roadmap, cache, _nothing_recorded)
+    return f"RSUs: {len(rsus)}, " + ", ".join(f"{r.rsu} ({r.x_m:.0f} m, {r.y_m:.0f} m)" for r in rsus)
+
+
+def _nothing_recorded(seed: int) -> Path:
+    raise AssertionError(f"a placement that plans for no traffic asked for that of seed {seed}")

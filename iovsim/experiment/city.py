@@ -16,17 +16,17 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from iovsim.config import Scenario, SiteSection
+from iovsim.config import Scenario
 from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError, TraceError, located
 from iovsim.experiment.code import outside_sha256, package_sha256
 from iovsim.experiment.registry import make
+from iovsim.experiment.sites import kept_sites, place
 from iovsim.files import clear_leftovers, sha256_of, whole_folder
 from iovsim.mobility import sumo
 from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
 from iovsim.mobility.map_store import map_config
-from iovsim.mobility.placement import Site, check_sites, place_rsus
 from iovsim.mobility.roadmap import RoadMap, read_map
 from iovsim.mobility.route_check import refuse_broken_routes
 from iovsim.mobility.sumo_config import SumoInputs
@@ -44,6 +44,7 @@ class City:
     """What the traffic of one seed means for its RSUs. Frames are those of the run folder's tables."""
 
     folder: Path  # in the cache, with what follows from the trace
+    sites: Path | None  # in the cache, where the RSUs' places are kept, if they are
     trace: Path
     trace_sha256: str
     map_sha256: str
@@ -64,7 +65,11 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     """
     inputs = map_inputs(scenario)
     roadmap = read_map(inputs)
-    rsus = place(scenario, roadmap)
+
+    def planned_for(seed: int) -> Path:
+        return recorded(scenario, seed, cache, lambda part: progress("recording traffic to plan RSUs for", part))
+
+    rsus = place(scenario, inputs, roadmap, cache, planned_for)
     channel = build_channel(scenario, roadmap)
     trace_path = record_trace(scenario, seed, cache, lambda part: progress("recording traffic", part))
     trace_sha256 = sha256_of(trace_path)
@@ -84,7 +89,8 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     clear_leftovers(folder.parent)
 
     def load() -> City:
-        return _load(folder, trace_path, trace_sha256, map_sha256, roadmap, rsus, channel)
+        sites = kept_sites(scenario, inputs, cache)
+        return _load(folder, sites, trace_path, trace_sha256, map_sha256, roadmap, rsus, channel)
 
     if folder.is_dir():
         try:
@@ -97,6 +103,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 
 def _load(
     folder: Path,
+    sites: Path | None,
     trace: Path,
     trace_sha256: str,
     map_sha256: str,
@@ -107,6 +114,7 @@ def _load(
     """What `_derive` kept in `folder`, with what it was made from."""
     return City(
         folder=folder,
+        sites=sites,
         trace=trace,
         trace_sha256=trace_sha256,
         map_sha256=map_sha256,
@@ -142,47 +150,24 @@ def map_inputs(scenario: Scenario) -> SumoInputs:
 
 
 def record_trace(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:
-    """The floating-car file of the scenario's traffic: the given one, a cached one, or a new recording.
+    """The floating-car file of the scenario's traffic: the given one, a cached one, or a new recording."""
+    if scenario.mobility.trace is not None:
+        return scenario.resolved(scenario.mobility.trace)
+    return recorded(scenario, seed if scenario.mobility.seed is None else scenario.mobility.seed, cache, progress)
+
+
+def recorded(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:
+    """The floating-car file of the map's traffic with a seed of SUMO's, a cached one or a new recording.
 
     It holds one step more than the scenario needs: SUMO's last sample stands for the beginning of its last step.
     """
-    if scenario.mobility.trace is not None:
-        return scenario.resolved(scenario.mobility.trace)
     return sumo.record(
         sumocfg(scenario),
-        seed=seed if scenario.mobility.seed is None else scenario.mobility.seed,
+        seed=seed,
         end_s=scenario.time.start_s + scenario.time.duration_s + scenario.mobility.step_s,
         step_s=scenario.mobility.step_s,
         cache=cache,
         progress=progress,
-    )
-
-
-def place(scenario: Scenario, roadmap: RoadMap) -> tuple[Rsu, ...]:
-    """The RSUs, sorted by name. Raises `ScenarioError` for a site outside the map."""
-    section = scenario.rsus
-    by_hand = {s.name: s for s in section.sites}
-    if by_hand:
-        sites = tuple(Site(s.name, s.x_m, s.y_m) for s in section.sites)
-        check_sites(sites, roadmap)
-    else:
-        sites = place_rsus(
-            section.placement, roadmap, count=section.count, spacing_m=section.spacing_m, range_m=section.range_m
-        )
-    return tuple(sorted((_rsu(scenario, s, by_hand.get(s.rsu)) for s in sites), key=lambda r: r.rsu))
-
-
-def _rsu(scenario: Scenario, site: Site, by_hand: SiteSection | None) -> Rsu:
-    """An RSU at `site`; what the scenario does not say of it alone comes from `[rsus]`."""
-    section = scenario.rsus
-    tasks = by_hand.tasks if by_hand else None
-    return Rsu(
-        rsu=site.rsu,
-        x_m=site.x_m,
-        y_m=site.y_m,
-        height_m=(by_hand.height_m if by_hand else None) or section.height_m,
-        range_m=(by_hand.range_m if by_hand else None) or section.range_m,
-        tasks=tuple(t.name for t in scenario.tasks) if tasks is None else tasks,
     )
 
 

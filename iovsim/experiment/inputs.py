@@ -30,7 +30,11 @@ def scenario_inputs(scenario: Scenario) -> dict[str, Input]:
     elif name in installed_maps():
         path = map_config(name)
         inputs["mobility.sumocfg"] = Input(str(path), traffic_sha256(path))
-    paths: dict[str, Path | None] = {"mobility.trace": scenario.mobility.trace}
+    paths: dict[str, Path | None] = {
+        "mobility.trace": scenario.mobility.trace,
+        "rsus.file": scenario.rsus.file,
+        "rsus.traffic_trace": scenario.rsus.traffic_trace,
+    }
     for task in scenario.tasks:
         paths[f"tasks.{task.name}.data.path"] = None if isinstance(task.data, BuiltinData) else task.data.path
         folder = task.backbone.path if isinstance(task.backbone, ModelFolderSection) else None

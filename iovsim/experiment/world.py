@@ -23,6 +23,7 @@ from iovsim.experiment.fleet import build_fleet, check_tiers
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.backbones.backbone import Backbone
 from iovsim.learning.data.shards import shard_statistics
+from iovsim.mobility.roadmap import RoadMap
 from iovsim.radio import Sidelinks
 from iovsim.results import Recorder
 from iovsim.rng import stream
@@ -170,7 +171,12 @@ def built_sha256(world: World, city: City) -> str:
 def without_paths(scenario: Scenario) -> dict[str, Any]:
     """The scenario as plain data without its title and file names, which say nothing about the world."""
     plain = scenario.model_dump(
-        mode="json", exclude={"title": True, "mobility": {"map", "sumocfg", "trace", "ignore_route_errors"}}
+        mode="json",
+        exclude={
+            "title": True,
+            "mobility": {"map", "sumocfg", "trace", "ignore_route_errors"},
+            "rsus": {"file", "traffic_trace"},
+        },
     )
     for task in plain["tasks"]:
         task["data"].pop("path", None)
@@ -200,12 +206,11 @@ def record_world(built: BuiltWorld, recorder: Recorder) -> None:
     """The tables that describe the world: equal in every run of the same hash."""
     for rsu in built.world.rsus:
         recorder.add("rsus", rsu=rsu.rsu, x_m=rsu.x_m, y_m=rsu.y_m, height_m=rsu.height_m, range_m=rsu.range_m)
-    links = built.city.links.frame()[["contact", "mean_gain_db", "los_share", "nlos_share"]]
-    recorder.add_frame("contacts", built.city.contacts.frame().merge(links, on="contact"))
+    recorder.add_frame("contacts", city_contacts(built.city))
     recorder.add_frame("handovers", built.city.contacts.handovers())
     recorder.add_frame("connectivity", built.city.connectivity)
     recorder.add_frame("density", built.city.density)
-    recorder.add_frame("shapes", _shapes(built.city))
+    recorder.add_frame("shapes", city_shapes(built.city.roadmap))
     recorder.add_rows("shards", _shards(built))
     for task in built.world.tasks:
         recorder.add_rows("data", statistics(task.task, built.data[task.task]))
@@ -213,6 +218,12 @@ def record_world(built: BuiltWorld, recorder: Recorder) -> None:
         fleet = built.world.vehicles
         held = {v: vehicle.shards[task.task] for v, vehicle in fleet.items() if task.task in vehicle.shards}
         recorder.add_rows("shard_classes", shard_statistics(held, pool.labels, pool.classes))
+
+
+def city_contacts(city: City) -> pd.DataFrame:
+    """The table `contacts` of a run folder."""
+    links = city.links.frame()[["contact", "mean_gain_db", "los_share", "nlos_share"]]
+    return city.contacts.frame().merge(links, on="contact")
 
 
 def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
@@ -231,8 +242,9 @@ def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
             }
 
 
-def _shapes(city: City) -> pd.DataFrame:
-    roads, buildings = city.roadmap.roads, city.roadmap.buildings
+def city_shapes(roadmap: RoadMap) -> pd.DataFrame:
+    """The table `shapes` of a run folder: the corners of all roads and buildings."""
+    roads, buildings = roadmap.roads, roadmap.buildings
     lines = [*roads, *buildings]
     points = [len(line) for line in lines]  # one frame of all: one each took most of the time of a small run's tables
     x_m, y_m = np.concatenate(lines).T

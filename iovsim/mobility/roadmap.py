@@ -57,6 +57,15 @@ class Junction:
     signals: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Street:
+    """A road from one junction to the next, one way, that passenger cars may use."""
+
+    begin: str
+    end: str
+    length_m: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RoadMap:
     """Geometry in the net's own metres: the coordinates of every trace that SUMO records on it.
@@ -69,6 +78,7 @@ class RoadMap:
     roads: tuple[FloatArray, ...]
     junctions: tuple[Junction, ...]
     buildings: tuple[FloatArray, ...]
+    streets: tuple[Street, ...]
 
 
 def read_map(inputs: SumoInputs) -> RoadMap:
@@ -81,6 +91,7 @@ def read_map(inputs: SumoInputs) -> RoadMap:
     bounds = location_of(net, inputs.net).bounds
     neighbours: dict[str, set[str]] = {}
     roads = []
+    streets = []
     for edge in net.iterfind("edge"):
         if edge.get("function", "normal") != "normal":
             continue
@@ -90,6 +101,8 @@ def read_map(inputs: SumoInputs) -> RoadMap:
         lanes = edge.findall("lane")
         shape = edge.get("shape") or (lanes[len(lanes) // 2].get("shape") if lanes else None) or ""
         roads.append(_shape(shape, inputs.net))
+        if any(_for_cars(lane) for lane in lanes):
+            streets.append(Street(begin, end, float(np.hypot(*np.diff(roads[-1], axis=0).T).sum())))
     junctions = [
         Junction(
             junction=node.get("id", ""),
@@ -110,6 +123,7 @@ def read_map(inputs: SumoInputs) -> RoadMap:
         roads=tuple(roads),
         junctions=tuple(sorted(junctions, key=lambda junction: junction.junction)),
         buildings=buildings,
+        streets=tuple(streets),
     )
 
 
@@ -162,6 +176,12 @@ def _check_frame(buildings: Sequence[FloatArray], bounds: Bounds, inputs: SumoIn
             f"{y_min:.0f}) m to ({x_max:.0f}, {y_max:.0f}) m; the first is at ({x_m:.0f}, {y_m:.0f}) m, so they are of "
             f"another frame of coordinates; {mend}"
         )
+
+
+def _for_cars(lane: ET.Element) -> bool:
+    """By the lane's lists of vehicle classes, of which a net gives one or none."""
+    allowed, refused = lane.get("allow"), lane.get("disallow", "").split()
+    return "passenger" in allowed.split() if allowed not in (None, "all") else not {"passenger", "all"} & set(refused)
 
 
 def _widened(x_min: float, y_min: float, x_max: float, y_max: float) -> tuple[float, float, float, float]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from iovsim.domain import JobStatus
 from iovsim.errors import ResultsError, near_match
-from iovsim.results import effort, quality
+from iovsim.results import effort, quality, reach
 from iovsim.results.quality import ByTask
 from iovsim.results.run import Run
 
@@ -198,6 +198,41 @@ _DEFINED = (
         "P1's reward of a job (quality 0.6, time 0.2, energy 0.2), mean over all jobs; 0 without an update",
         "higher",
         effort.mean_reward,
+    ),
+    _of_run(
+        "connected_share",
+        "1",
+        "share of vehicles' time on the road in which an RSU has them",
+        "higher",
+        lambda run: reach.connected_share(run.table("connectivity")),
+    ),
+    _of_run(
+        "seen_share",
+        "1",
+        "the same time, as far as no building stands between",
+        "higher",
+        lambda run: reach.seen_share(run.table("contacts"), run.table("connectivity")),
+    ),
+    _of_run(
+        "covered_road_share",
+        "1",
+        "share of the length of all roads within range of an RSU",
+        "higher",
+        lambda run: reach.covered_road_share(run.table("rsus"), run.table("shapes")),
+    ),
+    _of_run(
+        "contact_s",
+        "s",
+        "mean length of a contact between a vehicle and an RSU",
+        "higher",
+        lambda run: reach.contact_s(run.table("contacts")),
+    ),
+    _of_run(
+        "handovers_per_vehicle_h",
+        "1/h",
+        "changes from one RSU straight to another, by hour of a vehicle on the road",
+        "lower",
+        lambda run: reach.handovers_per_vehicle_h(run.table("contacts"), run.table("connectivity")),
     ),
 )
 

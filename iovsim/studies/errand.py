@@ -65,7 +65,8 @@ def world_made(spec: RunSpec, errand: Errand, fetch: Fetch, progress: Progress) 
     with _prepared(spec, errand, fetch) as (cache, here):
         city = build_city(here.scenario, spec.seed, cache, progress)
         recorded = [city.trace] if here.scenario.mobility.trace is None else []
-        return {path.relative_to(cache).as_posix(): packed_whole(path) for path in (*recorded, city.folder)}
+        placed = [] if city.sites is None else [city.sites]
+        return {path.relative_to(cache).as_posix(): packed_whole(path) for path in (*recorded, *placed, city.folder)}
 
 
 def data_made(spec: RunSpec, task: str, errand: Errand, fetch: Fetch, progress: Progress) -> Kept:

@@ -127,7 +127,12 @@ def _settled(shipped: Shipped, cache: Path, fetch: Fetch) -> Path:
 
 def _moved(scenario: Scenario, paths: Mapping[str, Path]) -> Scenario:
     """The same scenario with other paths under some keys, such as `tasks.signs.data.path`."""
-    mobility = {key.partition(".")[2]: path for key, path in paths.items() if key.startswith("mobility.")}
+    sections = {
+        name: getattr(scenario, name).model_copy(
+            update={key.partition(".")[2]: path for key, path in paths.items() if key.startswith(f"{name}.")}
+        )
+        for name in ("mobility", "rsus")
+    }
     tasks = []
     for task in scenario.tasks:
         for part in ("data", "backbone"):
@@ -136,6 +141,4 @@ def _moved(scenario: Scenario, paths: Mapping[str, Path]) -> Scenario:
                 section = getattr(task, part).model_copy(update={"path": path})
                 task = task.model_copy(update={part: section})
         tasks.append(task)
-    return scenario.model_copy(
-        update={"mobility": scenario.mobility.model_copy(update=mobility), "tasks": tuple(tasks)}
-    )
+    return scenario.model_copy(update={**sections, "tasks": tuple(tasks)})

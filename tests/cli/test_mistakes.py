@@ -30,6 +30,12 @@ RUN = ("run", "-p", "all-available")
         (("run", "demo", "-p", "random", "-s", "1,1"), "random, seed 1: asked for twice"),
         (("run", "demo", "-p", "random", "-p", "random"), "random, seed 1: asked for twice"),
         (("compare", "nowhere"), "nowhere: no such folder"),
+        (("rsus", "demmo"), "scenario 'demmo': no such built-in scenario; did you mean 'demo'?"),
+        (("rsus", "tiny", "--set", "rsus.placement='cover'"), "key 'rsus.placement': found 'cover'; Input should be"),
+        (
+            ("rsus", "tiny", "--set", "rsus.placement='file'", "--set", "rsus.file='a.csv'"),
+            "a.csv: no such file; name a CSV or GeoJSON file of sites",
+        ),
         (("compare", "."), ": no run in it or below"),
         (("figures", "nowhere"), "nowhere: no such folder"),
         (("show", "."), "not a run folder (no manifest.json)"),

@@ -75,6 +75,9 @@ WRONG = [
     ("count = 3", 'count = "three"', r"key 'rsus.count': found 'three'; Input should be a valid integer"),
     ("count = 3", "count = 0", r"key 'rsus.count': found 0; Input should be greater than or equal to 1"),
     ("count = 3", "", r"key 'rsus': placement 'junctions' needs 'count'"),
+    ('placement = "junctions"\ncount = 3', 'placement = "k-means"', r"key 'rsus': placement 'k-means' needs 'count'"),
+    ('placement = "junctions"', 'placement = "file"', r"key 'rsus': placement 'file' needs 'file'"),
+    ('placement = "junctions"', 'placement = "grid"\nfile = "a.csv"', r"needs 'file', .* which no other takes"),
     ("start_s = 0.0", "", r"the key 'time.start_s' is missing"),
     ("100.0\n\n[mob", "nan\n\n[mob", r"key 'time.duration_s': found nan; Input should be a finite number"),
     ("duration_s = 100.0", "duration_s = -5", r"key 'time.duration_s': found -5; Input should be greater than 0"),
@@ -100,7 +103,7 @@ WRONG = [
     (
         'placement = "junctions"',
         'placement = "junction"',
-        r"key 'rsus.placement': found 'junction'; Input should be 'junctions', 'grid' or 'sites'",
+        r"key 'rsus.placement': found 'junction'; Input should be 'junctions', 'grid', 'centrality', 'cover",
     ),
     ("[radio]", "[rounds]\ndeadline_s = 31.0\n[radio]", r"deadline_s = 31 exceeds period_s = 30"),
 ]

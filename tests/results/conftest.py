@@ -43,7 +43,7 @@ def row_of() -> dict[str, dict[str, object]]:
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, row_of: Rows) -> Callable[..., Run]:
-    """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries.
+    """A run whose every metric is known: three evaluations of task "signs", five jobs, two ledger entries, a contact.
 
     `curve` gives the times and accuracies of other evaluations, `spent` more ledger entries of "signs".
     """
@@ -90,6 +90,13 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, row_o
                 add("merges", **row_of["merges"] | {"task": "signs", "merge": merge, "stable_rank": spread})
             for time_s, more_j in spent:
                 add("energy", **row_of["energy"] | {"task": "signs", "time_s": time_s, "energy_j": more_j})
+            contact = {"start_s": 0.0, "end_s": 30.0, "end": "handover", "nlos_share": 0.5}
+            add("contacts", **row_of["contacts"] | contact)
+            for time_s in (0.0, 10.0):
+                add("connectivity", time_s=time_s, vehicles=2, connected=1)
+            add("rsus", **row_of["rsus"] | {"x_m": 0.0, "y_m": 0.0, "range_m": 50.0})
+            for point, x_m in enumerate((0.0, 100.0)):
+                add("shapes", kind="road", shape=0, point=point, x_m=x_m, y_m=0.0)
             for overrun_j in (0.0, 1.5):
                 add("rounds", **row_of["rounds"] | {"overrun_j": overrun_j})
         return open_run(path)

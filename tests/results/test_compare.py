@@ -56,6 +56,11 @@ def test_each_metric_has_the_value_computed_by_hand(make_run: MakeRun) -> None:
         "mean_reward": 0.25 * (1.2 * exp(-0.25) + 0.2 * (26 + 28) / 30 + 0.4 * (1 - 0.25 / 75)) / 4,
         "energy_per_update_j": 15.0,
         "overrun_j": 1.5,
+        "connected_share": 0.5,
+        "seen_share": 15.0 / 40.0,
+        "covered_road_share": 0.5,
+        "contact_s": 30.0,
+        "handovers_per_vehicle_h": 3600.0 / 40.0,
     }
     expected = {(name, "signs"): value for name, value in of_signs.items()}
     assert found == pytest.approx(expected | {(name, ""): value for name, value in of_run.items()})
@@ -96,6 +101,11 @@ def test_a_run_without_jobs_measures_nothing_instead_of_dividing_by_it(tmp_path:
         "mean_reward": None,
         "energy_per_update_j": None,
         "overrun_j": 0.0,
+        "connected_share": None,
+        "seen_share": None,
+        "covered_road_share": None,
+        "contact_s": None,
+        "handovers_per_vehicle_h": None,
     }
     assert "| latency_s [s] ↓ | none |" in compare([open_run(tmp_path / "run")]).to_markdown()
 
