@@ -1,4 +1,4 @@
-"""Turns one step of straight vehicle motion into the exact instants at which vehicles change their RSU.
+"""Turns steps of straight vehicle motion into the exact instants at which vehicles change their RSU.
 
 The rules, with hysteresis h (ours; the margin plays the part of the A3 offset of 3GPP TS 36.331, in metres):
 
@@ -13,11 +13,10 @@ A crossing of a circle is the root of a quadratic, one of a bisector the root of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray, IntArray, Rsu
 from iovsim.mobility.coverage import FREE, Coverage
@@ -47,19 +46,28 @@ class Changes:
     s: FloatArray
     rsu: IntArray
 
+    def of(self, which: IntArray) -> Changes:
+        return Changes(self.segment[which], self.s[which], self.rsu[which])
+
+    def in_order(self) -> Changes:
+        """By segment."""
+        return self.of(np.argsort(self.segment))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pairs:
-    """Segments and the RSUs whose coverage they meet, inside for `enter <= s <= leave`; sorted by segment, RSU."""
+    """Segments and the RSUs whose coverage they meet, inside for `enter <= s <= leave`; sorted by segment, RSU.
+
+    `beyond_m` is how far beyond the margin towards the RSU the vehicle is at s = 0, as seen from the one it is attached
+    to; it grows by `pace_m` over the step.
+    """
 
     segment: IntArray
     rsu: IntArray
     enter: FloatArray
     leave: FloatArray
-
-    def of(self, active: NDArray[np.bool_]) -> _Pairs:
-        keep = active[self.segment]
-        return _Pairs(self.segment[keep], self.rsu[keep], self.enter[keep], self.leave[keep])
+    beyond_m: FloatArray
+    pace_m: FloatArray
 
 
 class Attachment:
@@ -77,32 +85,33 @@ class Attachment:
         self.coverage = Coverage(self.x_m, self.y_m, self.range_m, hysteresis_m, stride_m)
 
     def first(self, segments: Segments, attached: IntArray) -> Changes:
-        """The first change on each segment that has one, for a vehicle whose RSU at its begin is `attached` (n,)."""
-        return self._next(segments, self._pairs(segments), attached, segments.begin, np.ones(len(attached), np.bool_))
+        """The first change on each segment that has one, for a vehicle whose RSU at its begin is `attached` (n,).
 
-    def changes(self, segments: Segments, attached: IntArray) -> Iterator[Changes]:
-        """Yield the changes of attachment along `segments`, earliest of each vehicle first.
-
-        `attached` (n,) is the RSU of each vehicle at `segments.begin`; it is updated in place with each yield.
+        A segment that begins anew where it changed is looked at from there on; every change but the last of a run at
+        one instant moves on in time or strictly nearer, so that there are never more than `most_changes` of them.
         """
-        pairs = self._pairs(segments)
-        now = segments.begin.copy()
-        active = np.ones(len(attached), dtype=np.bool_)
-        # Every change but the last of a run at one instant moves on in time or strictly nearer, so the loop ends; one
-        # segment meets each RSU at most once and each pair's bisector at most twice.
-        for _ in range(4 * len(self.x_m) ** 2 + 8):
-            found = self._next(segments, pairs.of(active), attached, now, active)
-            if len(found.segment) == 0:
-                return
-            attached[found.segment] = found.rsu
-            now[found.segment] = found.s
-            active[:] = False
-            active[found.segment] = True
-            yield found
-        raise RuntimeError("the attachment rules do not settle on a segment")
+        pairs = self._pairs(segments, attached)
+        taken = self._takeovers(segments, pairs, attached)
+        left = self._departures(segments, attached)
+        takeover_s = np.full(len(attached), np.inf)
+        takeover_s[taken.segment] = taken.s
+        departure_s = np.full(len(attached), np.inf)
+        departure_s[left.segment] = left.s
+        first = takeover_s[taken.segment] <= departure_s[taken.segment]  # of two at once, the handover
+        gone = departure_s[left.segment] < takeover_s[left.segment]
+        return Changes(
+            np.concatenate([taken.segment[first], left.segment[gone]]),
+            np.concatenate([taken.s[first], left.s[gone]]),
+            np.concatenate([taken.rsu[first], left.rsu[gone]]),
+        )
 
-    def _pairs(self, segments: Segments) -> _Pairs:
-        """Pairs of a segment and an RSU that it comes into range of."""
+    @property
+    def most_changes(self) -> int:
+        """On one segment: it meets each RSU at most once, and each pair's bisector at most twice."""
+        return 4 * len(self.x_m) ** 2 + 8
+
+    def _pairs(self, segments: Segments, attached: IntArray) -> _Pairs:
+        """Segments and RSUs that they come into range of and that may take them, sorted by segment, RSU."""
         segment, rsu = self.coverage.near(
             self.coverage.cells(segments.x0_m + segments.dx_m, segments.y0_m + segments.dy_m)
         )
@@ -111,13 +120,26 @@ class Attachment:
             long, keep = np.flatnonzero(far), ~far[segment]
             segment = np.concatenate([segment[keep], np.repeat(long, len(self.x_m))])
             rsu = np.concatenate([rsu[keep], np.tile(np.arange(len(self.x_m)), len(long))])
+            order = np.argsort(segment, kind="stable")
+            segment, rsu = segment[order], rsu[order]
+        holder = attached[segment]
+        held = holder != FREE
+        other = np.where(held, holder, 0)
+        ux, uy = self.x_m[rsu] - self.x_m[other], self.y_m[rsu] - self.y_m[other]
+        apart = np.hypot(ux, uy)
+        scale = np.where(apart > 0, apart, 1.0)
+        ux, uy = ux / scale, uy / scale
+        beyond_m = (
+            (segments.x0_m[segment] - 0.5 * (self.x_m[rsu] + self.x_m[other])) * ux
+            + (segments.y0_m[segment] - 0.5 * (self.y_m[rsu] + self.y_m[other])) * uy
+            - self.hysteresis_m
+        )
+        pace_m = segments.dx_m[segment] * ux + segments.dy_m[segment] * uy
+        may = ~held | ((apart > 0) & (np.maximum(beyond_m, beyond_m + pace_m) > -BISECTOR_TOLERANCE_M))
+        segment, rsu, beyond_m, pace_m = segment[may], rsu[may], beyond_m[may], pace_m[may]
         enter, leave = self._inside(segments, segment, rsu, self.range_m[rsu])
         keep = (leave > segments.begin[segment]) & (enter < segments.end[segment])
-        segment, rsu, enter, leave = segment[keep], rsu[keep], enter[keep], leave[keep]
-        if far.any():
-            order = np.lexsort((rsu, segment))
-            segment, rsu, enter, leave = segment[order], rsu[order], enter[order], leave[order]
-        return _Pairs(segment, rsu, enter, leave)
+        return _Pairs(segment[keep], rsu[keep], enter[keep], leave[keep], beyond_m[keep], pace_m[keep])
 
     def _inside(
         self, segments: Segments, segment: IntArray, rsu: IntArray, radius_m: FloatArray
@@ -136,59 +158,26 @@ class Attachment:
         leave = np.where(moving, (-b + root) / safe, np.inf)
         return np.where(meets, enter, np.inf), np.where(meets, leave, -np.inf)
 
-    def _next(
-        self, segments: Segments, pairs: _Pairs, attached: IntArray, now: FloatArray, active: NDArray[np.bool_]
-    ) -> Changes:
-        """The first change after `now` of each active vehicle that has one."""
-        taken = self._takeovers(segments, pairs, attached, now)
-        left = self._departures(segments, attached, now, active)
-        takeover_s = np.full(len(attached), np.inf)
-        takeover_s[taken.segment] = taken.s
-        departure_s = np.full(len(attached), np.inf)
-        departure_s[left.segment] = left.s
-        first = takeover_s[taken.segment] <= departure_s[taken.segment]  # of two at once, the handover
-        gone = departure_s[left.segment] < takeover_s[left.segment]
-        return Changes(
-            np.concatenate([taken.segment[first], left.segment[gone]]),
-            np.concatenate([taken.s[first], left.s[gone]]),
-            np.concatenate([taken.rsu[first], left.rsu[gone]]),
-        )
-
-    def _departures(
-        self, segments: Segments, attached: IntArray, now: FloatArray, active: NDArray[np.bool_]
-    ) -> Changes:
+    def _departures(self, segments: Segments, attached: IntArray) -> Changes:
         """Attached vehicles that come to distance == range + hysteresis."""
-        held = np.flatnonzero(active & (attached != FREE))
+        held = np.flatnonzero(attached != FREE)
         rsu = attached[held]
         _, leave = self._inside(segments, held, rsu, self.range_m[rsu] + self.hysteresis_m)
-        leave = np.maximum(leave, now[held])
+        leave = np.maximum(leave, segments.begin[held])
         out = leave <= segments.end[held]
         return Changes(held[out], leave[out], np.full(int(out.sum()), FREE, dtype=np.int64))
 
-    def _takeovers(self, segments: Segments, pairs: _Pairs, attached: IntArray, now: FloatArray) -> Changes:
+    def _takeovers(self, segments: Segments, pairs: _Pairs, attached: IntArray) -> Changes:
         """Vehicles that an RSU takes: free ones that are inside its range, attached ones by the rule of handover."""
-        holder = attached[pairs.segment]
-        from_s = np.maximum(pairs.enter, now[pairs.segment])
-        held = holder != FREE
-        other = np.where(held, holder, 0)
-        ux, uy = self.x_m[pairs.rsu] - self.x_m[other], self.y_m[pairs.rsu] - self.y_m[other]
-        apart = np.hypot(ux, uy)
-        held_apart = held & (apart > 0)
-        scale = np.where(apart > 0, apart, 1.0)
-        ux, uy = ux / scale, uy / scale
-        ex, ey = segments.dx_m[pairs.segment], segments.dy_m[pairs.segment]
-        beyond_m = (
-            (segments.x0_m[pairs.segment] - 0.5 * (self.x_m[pairs.rsu] + self.x_m[other])) * ux
-            + (segments.y0_m[pairs.segment] - 0.5 * (self.y_m[pairs.rsu] + self.y_m[other])) * uy
-            - self.hysteresis_m
-        )  # at s = 0; grows by `pace_m` over the step
-        pace_m = ex * ux + ey * uy
-        towards = pace_m > 1e-12
-        crossing = np.maximum(from_s, -beyond_m / np.where(towards, pace_m, 1.0))
-        met = towards | (beyond_m + pace_m * from_s > BISECTOR_TOLERANCE_M)
+        held = attached[pairs.segment] != FREE
+        from_s = np.maximum(pairs.enter, segments.begin[pairs.segment])
+        towards = pairs.pace_m > 1e-12
+        crossing = np.maximum(from_s, -pairs.beyond_m / np.where(towards, pairs.pace_m, 1.0))
+        met = towards | (pairs.beyond_m + pairs.pace_m * from_s > BISECTOR_TOLERANCE_M)
         s = np.where(held & towards, crossing, from_s)
-        valid = (s < pairs.leave) & (s < segments.end[pairs.segment]) & (~held | (held_apart & met))
-        segment, rsu, s, ex, ey = pairs.segment[valid], pairs.rsu[valid], s[valid], ex[valid], ey[valid]
+        valid = (s < pairs.leave) & (s < segments.end[pairs.segment]) & (~held | met)
+        segment, rsu, s = pairs.segment[valid], pairs.rsu[valid], s[valid]
+        ex, ey = segments.dx_m[segment], segments.dy_m[segment]
         distance_m = np.hypot(
             segments.x0_m[segment] + s * ex - self.x_m[rsu], segments.y0_m[segment] + s * ey - self.y_m[rsu]
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iovsim.domain import ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError
-from iovsim.mobility.attachment import Attachment, Segments
+from iovsim.mobility.attachment import Attachment, Changes, Segments
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactColumns, ContactTable
 from iovsim.mobility.coverage import FREE
 from iovsim.mobility.trace import Trace, TraceBlock
@@ -23,6 +24,12 @@ RANGE, HANDOVER, VANISHED, HORIZON = (
 
 USUAL_MPS = 50.0
 """Vehicles that are faster cost more to follow, and are followed as exactly."""
+
+LOOK_AHEAD = 6
+"""Steps of a run that are solved at once: more are often in vain, fewer take more rounds."""
+
+STRETCH = 64
+"""Steps of a run that are looked at at once, likewise."""
 
 
 def extract(
@@ -38,8 +45,8 @@ def extract(
 
     Vehicles move in straight lines between samples; distances are horizontal; `attachment` states who is attached to
     whom and solves every crossing exactly. A vehicle without a row at the trace's next step, or with one farther away
-    than `trace.jump_m`, has vanished at its last sample; what is open at the end gets `HORIZON`. A track holds the entry
-    point, each trace step inside and the exit point, with the velocity of the last trace sample at or before it.
+    than `trace.jump_m`, has vanished at its last sample; what is open at the end gets `HORIZON`. A track holds the
+    entry point, each trace step inside and the exit point, with the velocity of the last trace sample at or before it.
 
     Raises `ScenarioError` for RSUs without a range or with equal names, a negative hysteresis, an empty time span,
     and `TraceError` for a broken trace. `progress` is told the fraction done.
@@ -125,15 +132,16 @@ class _Track:
     """A block's rows, each with the step that leads to it: from the row before, or from the block before."""
 
     def __init__(self, block: TraceBlock, heads: IntArray, last: FloatArray) -> None:
-        self.block, self.heads, self._last = block, heads, last
+        self.block, self.heads, self.last = block, heads, last
         self.time_s, self.x_m, self.y_m = block.time_s, block.x_m, block.y_m
-        self.time0_s = self._shifted(block.time_s, 0)
-        self.x0_m, self.y0_m = self._shifted(block.x_m, 1), self._shifted(block.y_m, 2)
+        self.time0_s = self.shifted(block.time_s, last[0])
+        self.x0_m, self.y0_m = self.shifted(block.x_m, last[1]), self.shifted(block.y_m, last[2])
         self.way2_m2 = (self.x_m - self.x0_m) ** 2 + (self.y_m - self.y0_m) ** 2
 
     def joined(self, hole_s: float, jump_m: float) -> NDArray[np.bool_]:
         """Whether the vehicle really drove the step: not across a hole, nor farther than it can."""
-        return (self.time_s - self.time0_s < hole_s) & (self.way2_m2 <= jump_m**2)
+        joined: NDArray[np.bool_] = (self.time_s - self.time0_s < hole_s) & (self.way2_m2 <= jump_m**2)
+        return joined
 
     def samples(self, rows: IntArray) -> FloatArray:
         """(`SAMPLE`, rows)."""
@@ -158,16 +166,17 @@ class _Track:
                 np.where(at_end, self.x_m[ends], segments.x0_m[who] + s * segments.dx_m[who]),
                 np.where(at_end, self.y_m[ends], segments.y0_m[who] + s * segments.dy_m[who]),
                 *(
-                    np.where(at_end, now[ends], np.where(first, self._last[k, place], now[begins]))
+                    np.where(at_end, now[ends], np.where(first, self.last[k, place], now[begins]))
                     for k, now in ((3, self.block.speed_mps), (4, self.block.angle_deg))
                 ),
             ]
         )
 
-    def _shifted(self, values: FloatArray, which: int) -> FloatArray:
+    def shifted(self, values: NDArray[Any], first: NDArray[Any]) -> NDArray[Any]:
+        """What `values` (n,) are a row before; at the heads `first`."""
         before = np.empty_like(values)
         before[1:] = values[:-1]
-        before[self.heads] = self._last[which]
+        before[self.heads] = first
         return before
 
 
@@ -179,6 +188,10 @@ class _Runs:
         self.ends = np.append(starts[1:], rows)
         self.rsu = np.full(len(starts), FREE, dtype=np.int64)
         self.contact = np.full(len(starts), -1, dtype=np.int64)
+
+    def of(self, rows: IntArray) -> IntArray:
+        """The runs in which rows lie."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
 
 
 class _Pass:
@@ -196,7 +209,7 @@ class _Pass:
     def block(self, block: TraceBlock) -> None:
         """Take the next block: vehicles move from sample to sample, the first ones from the block before."""
         self._know(len(block.names))
-        heads = np.flatnonzero(np.diff(block.vehicle, prepend=-1))
+        heads = _heads(block.vehicle)
         track = _Track(block, heads, self.last[:, block.vehicle[heads]])
         joined = track.joined(1.5 * self.step_s, self.jump_m)
         fresh = ~joined
@@ -272,51 +285,54 @@ class _Pass:
     def _changes(self, track: _Track, runs: _Runs, within: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
         """Log all changes of attachment; returns the rows in which steps with a change end, and the contacts then.
 
-        Each round looks at what may change if nothing has changed before, and takes the first change of each run: as
-        many rounds as the busiest run has changes. What comes after is looked at anew.
+        Each round goes on along every run to the next few steps on which something may change, and takes the first
+        change. What comes after it, on the same step or later, is looked at anew.
         """
-        coverage, stride_m = self.attachment.coverage, self.attachment.stride_m
+        coverage = self.attachment.coverage
         cell = coverage.cells(track.x_m, track.y_m)
-        far = track.way2_m2 > stride_m**2
+        cell0 = track.shifted(cell, coverage.cells(*np.nan_to_num(track.last[1:3])))
+        far = track.way2_m2 > self.attachment.stride_m**2
         of_row = np.repeat(np.arange(len(runs.starts)), runs.ends - runs.starts)
-        quiet = coverage.is_quiet(cell, runs.rsu.astype(np.int32)[of_row])
-        before = np.append(False, quiet[:-1])
-        heads = track.heads
-        cell0 = coverage.cells(np.nan_to_num(track.x0_m[heads]), np.nan_to_num(track.y0_m[heads]))
-        before[heads] = coverage.is_quiet(cell0, runs.rsu[of_row[heads]])
-        rows = np.flatnonzero(within & (far | ~(quiet & before)))
+        begun = np.zeros(len(track.time_s))  # the part of each row's step that has been looked at
         hits, contacts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-        while len(rows):
-            found = self.attachment.first(self._segments(track, rows), runs.rsu[of_row[rows]])
-            hit = rows[np.sort(found.segment)]
-            hit = hit[np.diff(of_row[hit], prepend=-1) != 0]
-            run = of_row[hit]
-            self._change(track, runs, hit, run)
+        at, active = runs.starts.copy(), np.arange(len(runs.starts))
+        for _ in range(len(track.time_s) * self.attachment.most_changes):
+            if len(active) == 0:
+                return np.concatenate(hits), np.concatenate(contacts)
+            last = np.minimum(at[active] + STRETCH, runs.ends[active])
+            rows = _ranges(at[active], last)
+            rsu = runs.rsu[of_row[rows]]
+            still = coverage.is_quiet(cell[rows], rsu) & coverage.is_quiet(cell0[rows], rsu) & ~far[rows]
+            rows = rows[within[rows] & ~still]
+            run = of_row[rows]
+            rank = np.arange(len(rows)) - np.searchsorted(run, run)
+            at[active] = last
+            at[run[rank == LOOK_AHEAD]] = rows[rank == LOOK_AHEAD]
+            rows, run = rows[rank < LOOK_AHEAD], run[rank < LOOK_AHEAD]
+            segments = self._segments(track, rows)
+            segments = replace(segments, begin=np.maximum(segments.begin, begun[rows]))
+            found = self.attachment.first(segments, runs.rsu[run]).in_order()
+            found = found.of(_heads(run[found.segment]))
+            hit, changed = rows[found.segment], run[found.segment]
+            self._change(track, runs, segments, rows, found)
+            at[changed], begun[hit] = hit, found.s
             hits.append(hit)
-            contacts.append(runs.contact[run])
-            count = runs.ends[run] - hit - 1
-            rest = np.repeat(hit + 1 - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
-            now = np.repeat(runs.rsu[run], count)
-            still = coverage.is_quiet(cell[rest], now) & coverage.is_quiet(cell[rest - 1], now) & ~far[rest]
-            rows = rest[within[rest] & ~still]
-        return np.concatenate(hits), np.concatenate(contacts)
+            contacts.append(runs.contact[changed])
+            active = active[at[active] < runs.ends[active]]
+        raise RuntimeError("the attachment rules do not settle")
 
-    def _change(self, track: _Track, runs: _Runs, rows: IntArray, run: IntArray) -> None:
-        """Log the changes on the steps that end in `rows`, one of each of the runs `run`."""
-        segments = self._segments(track, rows)
-        attached, contact = runs.rsu[run], runs.contact[run]
-        vehicle = track.block.vehicle[rows]
-        for changes in self.attachment.changes(segments, attached):
-            places = track.between(segments, rows, changes.segment, changes.s)
-            places[TIME] = np.clip(places[TIME], self.begin_s, self.stop_s)
-            leaves = contact[changes.segment] >= 0
-            who = changes.segment[leaves]
-            self.log.leave(contact[who], places[:, leaves])
-            contact[who] = -1
-            enters = changes.rsu != FREE
-            who = changes.segment[enters]
-            contact[who] = self.log.enter(vehicle[who], changes.rsu[enters], places[:, enters])
-        runs.rsu[run], runs.contact[run] = attached, contact
+    def _change(self, track: _Track, runs: _Runs, segments: Segments, rows: IntArray, found: Changes) -> None:
+        """Log changes on some of the steps `segments`, which end in `rows`, at most one of each run."""
+        hit = rows[found.segment]
+        run = runs.of(hit)
+        places = track.between(segments, rows, found.segment, found.s)
+        places[TIME] = np.clip(places[TIME], self.begin_s, self.stop_s)
+        leaves, enters = runs.contact[run] >= 0, found.rsu != FREE
+        self.log.leave(runs.contact[run[leaves]], places[:, leaves])
+        runs.rsu[run], runs.contact[run] = found.rsu, -1
+        runs.contact[run[enters]] = self.log.enter(
+            track.block.vehicle[hit[enters]], found.rsu[enters], places[:, enters]
+        )
 
     def _drive(self, track: _Track, contact: IntArray, joined: NDArray[np.bool_]) -> None:
         """Log the samples inside of contacts, where `contact` (n,) is open after each row's step."""
@@ -328,6 +344,17 @@ class _Pass:
             places[:, cut] = track.between(segments, rows[cut], np.arange(len(cut)), segments.end)
             places[TIME] = np.minimum(places[TIME], self.stop_s)
         self.log.drive(contact[rows], places)
+
+
+def _heads(values: NDArray[np.integer]) -> IntArray:
+    """Where stretches of equal values begin."""
+    return np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+
+
+def _ranges(first: IntArray, last: IntArray) -> IntArray:
+    """`first[0], ..., last[0] - 1, first[1], ...`"""
+    count = last - first
+    return np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
 
 
 def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactColumns:
@@ -355,11 +382,13 @@ def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactCol
     contact = number[_ints([chunk[0] for chunk in log.track])]
     places = np.concatenate([chunk[1] for chunk in log.track], axis=1) if log.track else np.zeros((len(SAMPLE), 0))
     rows = np.argsort(contact, kind="stable")  # keeps the order of time within a contact
-    rows = rows[np.searchsorted(contact[rows], 0) :]
-    time_s = places[TIME, rows]
-    rows = rows[(np.diff(contact[rows], prepend=-1) != 0) | (np.diff(time_s, prepend=-np.inf) > 0)]
-    # a crossing at a trace step is one sample
-    speed_mps, angle = places[3, rows], np.deg2rad(places[4, rows])
+    contact = contact[rows]
+    rows, contact = rows[contact >= 0], contact[contact >= 0]
+    time_s = places[TIME].take(rows)
+    moved = np.append(True, (contact[1:] != contact[:-1]) | (time_s[1:] > time_s[:-1]))[: len(rows)]
+    if not moved.all():  # a crossing at a trace step is one sample
+        rows, contact, time_s = rows[moved], contact[moved], time_s[moved]
+    speed_mps, angle = places[3].take(rows), np.deg2rad(places[4].take(rows))
     return ContactColumns(
         vehicle_names=vehicle_names,
         rsu_names=np.array([r.rsu for r in rsus], dtype=np.str_),
@@ -370,10 +399,10 @@ def _columns(log: _Log, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactCol
         start_s=start_s,
         end_s=end_s,
         end=end,
-        offset=np.searchsorted(contact[rows], np.arange(len(order) + 1)),
-        time_s=places[TIME, rows],
-        x_m=places[1, rows],
-        y_m=places[2, rows],
+        offset=np.searchsorted(contact, np.arange(len(order) + 1)),
+        time_s=time_s,
+        x_m=places[1].take(rows),
+        y_m=places[2].take(rows),
         vx_mps=speed_mps * np.sin(angle),
         vy_mps=speed_mps * np.cos(angle),
     )

@@ -1,7 +1,7 @@
 """A grid of square cells over the RSUs' coverage says where a vehicle's RSU cannot change, and which RSUs come near.
 
 Where both ends of a segment lie in cells that are quiet for the vehicle's RSU, nothing happens on it, and nothing needs
-to be computed. What is left is solved exactly elsewhere: the grid decides what is looked at, never what is found (ours).
+to be computed. What is left is solved exactly elsewhere: the grid decides what is looked at, never what is found.
 """
 
 from __future__ import annotations
@@ -94,20 +94,19 @@ class Coverage:
         range_m: FloatArray,
         hysteresis_m: float,
         stride_m: float,
-    ) -> tuple[NDArray[np.int16 | np.int32], ...]:
+    ) -> tuple[NDArray[np.int32], ...]:
         """By cell the RSUs for which it is quiet.
 
         A segment stays where both its ends are inside RSU i's disc of range + hysteresis and, of every other RSU j that
         it may meet, on i's side of the shifted bisector: both sets are convex. One without RSU stays without where both
         ends keep half a stride away from all discs.
         """
-        kind = np.int16 if len(x_m) < 2**15 else np.int32
-        quiet = tuple(np.full(self.columns * self.rows, NOBODY, dtype=kind) for _ in range(KEPT))
+        quiet = tuple(np.full(self.columns * self.rows, NOBODY, dtype=np.int32) for _ in range(KEPT))
         quiet[0][np.diff(self.first) == 0] = FREE
         if len(cell) == 0:
             return quiet
-        left = self.x0_m + (cell % self.columns) * self.cell_m
-        low = self.y0_m + (cell // self.columns) * self.cell_m
+        left = self.x0_m + (cell % self.columns).astype(np.float64) * self.cell_m
+        low = self.y0_m + (cell // self.columns).astype(np.float64) * self.cell_m
         rsu = self.rsu
         far = np.zeros(len(cell))
         for x, y in self._corners(left, low):

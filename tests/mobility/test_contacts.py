@@ -366,7 +366,8 @@ def test_bad_arguments(make_trace: MakeTrace) -> None:
         extract(trace, [rsu("r", 0, 0)], start_s=100, end_s=200)
 
 
-def test_progress_reaches_one(make_trace: MakeTrace) -> None:
+def test_progress_reaches_one(make_trace: MakeTrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcd, "BATCH_ROWS", 10)
     told: list[float] = []
     extract(make_trace({"v": straight(0, 0, 1, 0, 50)}), [rsu("r", 0, 0)], progress=told.append)
     assert told == sorted(told)

@@ -101,6 +101,14 @@ def test_two_writings_have_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_a_window_ends_with_its_rows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iovsim.mobility.trace.write.WINDOW_ROWS", 100)
+    write_trace(tmp_path / "f", batches(4, 60), source="test")
+    files = sorted((tmp_path / "f").iterdir())
+    assert [100 <= pq.read_metadata(file).num_rows < 130 for file in files[:-1]] == [True] * (len(files) - 1)
+    assert held(Trace(tmp_path / "f")) == rows(list(batches(4, 60)))
+
+
 def breaking(samples: Iterator[Samples], error: BaseException) -> Iterator[Samples]:
     yield from samples
     raise error
@@ -111,7 +119,7 @@ def test_a_broken_off_folder_stays_a_trace(tmp_path: Path, error: BaseException)
     """Written are the windows that were whole: 23 steps of windows of 5 s give 20."""
     with pytest.raises(type(error), match="stop"):
         write_trace(tmp_path / "f", breaking(batches(4, 23), error), source="test", window_s=5.0)
-    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["part-00000.parquet"]
+    assert len(list((tmp_path / "f").iterdir())) == 4
     trace = Trace(tmp_path / "f")
     assert not trace.complete
     assert not trace.summary().complete
@@ -120,10 +128,10 @@ def test_a_broken_off_folder_stays_a_trace(tmp_path: Path, error: BaseException)
 
 def test_parts_of_a_killed_writing_are_a_trace(tmp_path: Path) -> None:
     write_trace(tmp_path / "f", batches(4, 60), source="test", window_s=5.0)
-    (tmp_path / "f" / "part-00002.parquet").unlink()
+    (tmp_path / "f" / "part-00011.parquet").unlink()
     trace = Trace(tmp_path / "f")
-    assert (trace.complete, trace.end_s) == (False, 54.0)
-    assert held(trace) == rows(list(batches(4, 50)))
+    assert (trace.complete, trace.end_s) == (False, 59.0)
+    assert held(trace) == rows(list(batches(4, 55)))
 
 
 def test_a_broken_off_file_leaves_nothing(tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def by_vehicle(block: TraceBlock, where: object, repairs: Repairs | None) -> Tra
     """
     if len(block) == 0:
         return block
-    starts = np.flatnonzero(np.diff(block.vehicle, prepend=-1))
+    starts = np.flatnonzero(np.append(True, block.vehicle[1:] != block.vehicle[:-1]))
     runs = block.vehicle[starts].tolist()
     names = [block.names[code] for code in runs]
-    rises = np.diff(block.time_s) > 0
+    rises = block.time_s[1:] > block.time_s[:-1]
     rises[starts[1:] - 1] = True
     if rises.all() and all(map(str.__lt__, names, names[1:])):
         return block

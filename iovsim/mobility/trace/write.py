@@ -18,10 +18,7 @@ from iovsim.errors import TraceError
 from iovsim.files import whole_file
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle
-from iovsim.mobility.trace.format import ENCODING, KEY, NUMBERS, SCHEMA, VERSION, WINDOW_S, Note, part_name
-
-PART_WINDOWS = 5
-"""Windows in a part of a folder: a crash loses at most these."""
+from iovsim.mobility.trace.format import ENCODING, KEY, NUMBERS, SCHEMA, VERSION, WINDOW_ROWS, WINDOW_S, Note, part_name
 
 LARGEST = 2**31 - 1
 
@@ -50,8 +47,8 @@ def write_trace(
     `source` says who made it; `net` whether coordinates are those of a SUMO net; `step_s` is the spacing of times
     (None: the largest of which all differences are multiples). `covered` is asked at the end of each part.
 
-    A file appears whole or not at all. A folder gets a part every few windows; whatever `samples` raises ends it after
-    the windows that are whole, and goes on to the caller: what is there stays a trace that calls itself unfinished.
+    A file appears whole or not at all. A folder gets a part a window; whatever `samples` raises ends it after the last
+    window that is whole, and goes on to the caller: what is there stays a trace that calls itself unfinished.
 
     Raises `TraceError` for a folder that is not empty, no samples at all, times that run backwards or lie off the step,
     two samples of a vehicle at one time, and what is not a number or not within 21,474 km of the origin.
@@ -72,15 +69,12 @@ def write_trace(
     part = 0
     while table is not None:
         with whole_file(path / part_name(part)) as file, _writer(file) as out:
-            for _ in range(PART_WINDOWS):
-                out.write_table(table)
-                end_ms = pc.max(table["time_ms"]).as_py()
-                try:
-                    table = next(tables, None)
-                except BaseException as error:
-                    failure, table = error, None
-                if table is None:
-                    break
+            out.write_table(table)
+            end_ms = pc.max(table["time_ms"]).as_py()
+            try:
+                table = next(tables, None)
+            except BaseException as error:
+                failure, table = error, None
             out.add_key_value_metadata(maker.note(part, end_ms, complete=table is None and failure is None))
         part += 1
     if failure is not None:
@@ -153,6 +147,9 @@ class _Maker:
                 until_ms = self._until_ms(int(time_ms[0]))
             waiting.append(block)
             self.last_ms = int(time_ms[-1])
+            if sum(len(part) for part in waiting) >= WINDOW_ROWS:
+                yield from self._table(waiting)
+                codes, waiting = Codes(), []
         if not begun:
             raise TraceError(f"{self.path}: there is no vehicle at any time to write; check the source.")
         yield from self._table(waiting)
