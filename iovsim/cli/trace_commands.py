@@ -1,89 +1,231 @@
-"""`trace`: a SUMO configuration becomes a recorded trace, and a trace a summary."""
+"""`trace`: a SUMO configuration becomes a recorded trace; traces are summarised, cut, merged, thinned out, exported."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from iovsim.cli.run_commands import CacheOption
-from iovsim.errors import ScenarioError, near_match
+from iovsim.errors import ScenarioError, TraceError, near_match
 from iovsim.files import whole_file
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
 
+if TYPE_CHECKING:
+    from iovsim.mobility.samples import Samples
+    from iovsim.mobility.trace import Covered, Trace
+
 MAX_TIME_S = 7 * 86400.0
+
+TraceArgument = Annotated[
+    Path, typer.Argument(metavar="TRACE", help="A folder of parts, a .parquet file of ours, or SUMO's FCD Parquet.")
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The trace: a new folder, or a file ending in .parquet.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds this module's command."""
-    app.command("trace")(trace)
+    """Adds this module's group of commands."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Record, look at and change traces.")
+    for name, command in (
+        ("info", info),
+        ("record", record),
+        ("export", export_trace),
+        ("cut", cut_trace),
+        ("merge", merge_traces),
+        ("sample", sample_trace),
+    ):
+        group.command(name)(command)
+    app.add_typer(group, name="trace")
 
 
-def trace(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A .sumocfg, a map's name, or a recorded .parquet trace.")
-    ],
+def info(trace: TraceArgument) -> None:
+    """Say what a trace holds, and what was counted or mended on the way."""
+    _show(trace)
+
+
+def record(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A .sumocfg, or a map's name.")],
     seed: Annotated[int, typer.Option("--seed", "-s", help="SUMO's seed.")] = 1,
+    begin_s: Annotated[float | None, typer.Option("--begin", help="Start at this simulated second.")] = None,
     end_s: Annotated[float | None, typer.Option("--end", help="Stop at this simulated second.")] = None,
     step_s: Annotated[float | None, typer.Option("--step", help="Step length in seconds.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also copy the trace to this .parquet file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Also copy the trace to this .parquet file; or record into this new folder, which keeps what was "
+            "recorded if SUMO or the machine stops.",
+        ),
+    ] = None,
     cache: CacheOption = None,
 ) -> None:
     """Record the traffic of a SUMO configuration (or take it from the cache) and summarise the trace."""
     from iovsim.mobility import sumo
     from iovsim.mobility.map_store import builtin_maps, installed_maps, map_config
-    from iovsim.mobility.trace import Trace
 
-    for option, seconds in (("--end", end_s), ("--step", step_s)):
-        if seconds is not None and not 0 < seconds < MAX_TIME_S:
+    for option, seconds in (("--begin", begin_s), ("--end", end_s), ("--step", step_s)):
+        if seconds is not None and not (0 if option == "--begin" else 1e-9) <= seconds < MAX_TIME_S:
             raise ScenarioError(f"{option} {seconds:g}: must be above 0 and below {MAX_TIME_S:g} seconds.")
-    if out is not None and out.suffix != ".parquet":
-        raise ScenarioError(f"--out {out}: a trace is a Parquet file; let the name end in '.parquet'.")
-    console = Console()
+    if out is not None:
+        _check_place(out)
+    maps = {*builtin_maps(), *installed_maps()}
     path = Path(source)
-    if path.suffix == ".parquet":
-        recorded = path
-    else:
-        maps = {*builtin_maps(), *installed_maps()}
-        if not path.suffix and source not in maps:
-            raise ScenarioError(
-                f"trace {source!r}: no such map here; {near_match(source, maps)} A file must end in '.sumocfg' or "
-                "'.parquet'."
-            )
-        with shown(console) as report:
+    if not path.suffix and source not in maps:
+        raise ScenarioError(
+            f"trace {source!r}: no such map here; {near_match(source, maps)} A file must end in '.sumocfg'."
+        )
+    console = Console()
+    with shown(console) as report:
+
+        def progress(done: float) -> None:
+            report(source, "recording traffic", done)
+
+        config = map_config(source) if source in maps else path
+        if out is not None and out.suffix != ".parquet":
+            sumo.record_into(out, config, seed=seed, begin_s=begin_s, end_s=end_s, step_s=step_s, progress=progress)
+            recorded = out
+        else:
             recorded = sumo.record(
-                map_config(source) if source in maps else path,
+                config,
                 seed=seed,
+                begin_s=begin_s,
                 end_s=end_s,
                 step_s=step_s,
                 cache=usable_cache(cache),
-                progress=lambda done: report(source, "recording traffic", done),
+                progress=progress,
             )
-    summary = Trace(recorded).summary()
-    if out is not None:
-        _copy(recorded, out)
-    table = Table("what", "value", title=f"trace {out or recorded}", title_justify="left")
+    if out is not None and out.suffix == ".parquet" and out.resolve() != recorded.resolve():
+        with whole_file(out) as part:
+            shutil.copyfile(recorded, part)
+    _show(out or recorded)
+
+
+def export_trace(
+    trace: TraceArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file; text is packed where it ends in .gz.")],
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="fcd-xml, fcd-csv, fcd-parquet or csv (default: as the file's name ends)."),
+    ] = None,
+) -> None:
+    """Write a trace as SUMO's floating-car data, or as plain CSV."""
+    from iovsim.mobility.trace import Trace
+    from iovsim.mobility.trace.export import export
+
+    export(Trace(trace), out, kind)
+
+
+def cut_trace(
+    trace: TraceArgument,
+    out: OutOption,
+    begin_s: Annotated[float | None, typer.Option("--begin", help="From this second on.")] = None,
+    end_s: Annotated[float | None, typer.Option("--end", help="Before this second.")] = None,
+    box: Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Within this box, in metres.")] = None,
+) -> None:
+    """Keep a part of a trace: of its time, of its plane, or of both."""
+    from iovsim.mobility.trace import Trace
+    from iovsim.mobility.trace.edit import cut, cut_times
+
+    opened = Trace(trace)
+    _write(out, cut(opened, begin_s, end_s, _box(box)), [opened], "cut", cut_times(opened, begin_s, end_s))
+
+
+def merge_traces(
+    traces: Annotated[list[Path], typer.Argument(metavar="TRACE...", help="Two or more traces with the same step.")],
+    out: OutOption,
+    align: Annotated[bool, typer.Option("--align", help="Let all begin when the first does.")] = False,
+) -> None:
+    """Put several traces into one; vehicle v of the k-th (from 0) is called k:v."""
+    from iovsim.mobility.trace import Covered, Trace
+    from iovsim.mobility.trace.edit import merge
+
+    opened = [Trace(path) for path in traces]
+    _write(out, merge(opened, align=align), opened, "merge", Covered())
+
+
+def sample_trace(
+    trace: TraceArgument,
+    out: OutOption,
+    share: Annotated[float, typer.Option("--share", help="Of the vehicles, each by its name and the seed.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Which vehicles are taken.")] = 1,
+    step_s: Annotated[float | None, typer.Option("--step", help="A multiple of the trace's step.")] = None,
+) -> None:
+    """Keep a share of a trace's vehicles, or fewer of its steps, or both."""
+    from iovsim.mobility.trace import Covered, Trace
+    from iovsim.mobility.trace.edit import sample
+
+    opened = Trace(trace)
+    samples = sample(opened, share=share, seed=seed, step_s=step_s)
+    _write(out, samples, [opened], "sample", Covered(opened.begin_s), step_s)
+
+
+def _write(
+    out: Path, samples: Iterator[Samples], of: list[Trace], how: str, covered: Covered, step_s: float | None = None
+) -> None:
+    """The new trace, and what it holds; where anything goes wrong, nothing of it is left."""
+    from iovsim.mobility.trace import write_trace
+
+    _check_place(out)
+    source = f"trace {how} of {', '.join(trace.path.name for trace in of)}"
+    net, step_s = all(trace.net for trace in of), step_s or of[0].step_s
+    try:
+        write_trace(out, samples, source=source, net=net, step_s=step_s, covered=lambda: covered)
+    except BaseException:
+        if out.is_dir():
+            shutil.rmtree(out)
+        raise
+    _show(out)
+
+
+def _check_place(out: Path) -> None:
+    """Before anything is read: the trace must have a place of its own."""
+    if out.suffix not in ("", ".parquet"):
+        raise TraceError(f"--out {out}: a trace is a folder or a Parquet file; let the name end in '.parquet'.")
+    if out.suffix == ".parquet" and out.is_dir():
+        raise TraceError(f"--out {out}: this is a folder; name a file, or a folder without the ending .parquet.")
+    if not out.suffix and out.is_file():
+        raise TraceError(f"--out {out}: this is a file; name a new folder, or a file that ends in .parquet.")
+    if out.is_dir() and any(out.iterdir()):
+        raise TraceError(f"--out {out}: this folder is not empty; a trace needs one of its own. Name another.")
+
+
+def _box(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west, south, east, north = 1.0, 1.0, 0.0, 0.0
+    if not (west < east and south < north):
+        raise TraceError(f"--box {text!r}: write west,south,east,north in metres, for example 0,0,1500,1000.")
+    return west, south, east, north
+
+
+def _show(path: Path) -> None:
+    from iovsim.mobility.trace import Trace
+
+    summary = Trace(path).summary()
+    table = Table("what", "value", title=f"trace {path}", title_justify="left")
     for name, value in (
         ("begin", f"{summary.begin_s:g} s"),
-        ("end", f"{summary.end_s:g} s"),
+        ("end", f"{summary.end_s:g} s" if summary.complete else f"{summary.end_s:g} s: recording is unfinished"),
         ("step", f"{summary.step_s:g} s"),
         ("vehicles", f"{summary.vehicles}"),
         ("most vehicles at once", f"{summary.peak_vehicles}"),
         ("vehicle-seconds", f"{summary.vehicle_s:.0f}"),
         ("mean speed", f"{summary.mean_speed_mps:.2f} m/s"),
         ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_s:.1f} bytes a vehicle-second"),
+        ("source", summary.source),
+        ("coordinates", "of a SUMO net" if summary.net else "of no SUMO net"),
+        *((f"source: {what}", f"{times}") for what, times in sorted(summary.counts.items())),
+        *((f"read: {what}", f"{times}") for what, times in sorted(summary.repairs.counts.items())),
     ):
         table.add_row(name, value)
-    console.print(table)
-
-
-def _copy(trace_file: Path, out: Path) -> None:
-    if out.resolve() == trace_file.resolve():
-        return
-    with whole_file(out) as part:
-        shutil.copyfile(trace_file, part)
+    Console().print(table)

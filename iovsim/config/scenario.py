@@ -26,7 +26,7 @@ class Time(Model):
 class Mobility(Model):
     """Where the vehicles come from: a `map` by name, built in or installed, or any `sumocfg` (relative to this file).
 
-    `trace` replays a floating-car Parquet file that SUMO wrote earlier for that map instead of running SUMO.
+    `trace` replays a trace of that map, recorded or imported earlier, instead of running SUMO.
     `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes that the
     configuration has SUMO ignore.
     """

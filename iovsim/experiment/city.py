@@ -32,6 +32,7 @@ from iovsim.mobility.route_check import refuse_broken_routes
 from iovsim.mobility.sumo_config import SumoInputs
 from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
+from iovsim.mobility.trace import trace_sha256 as sha256_of_trace
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING, Buildings, Channel, LinkTable, save_parts
 
 DENSITY_CELL_M = 25.0
@@ -72,7 +73,7 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     rsus = place(scenario, inputs, roadmap, cache, planned_for)
     channel = build_channel(scenario, roadmap)
     trace_path = record_trace(scenario, seed, cache, lambda part: progress("recording traffic", part))
-    trace_sha256 = sha256_of(trace_path)
+    trace_sha256 = sha256_of_trace(trace_path)
     map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
     key = _key(
         {

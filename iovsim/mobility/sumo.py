@@ -185,8 +185,6 @@ class _Run:
                 raise TraceError(f"{self.config.path}: SUMO stopped with exit code {process.returncode}: {message}")
             counts = Counter(statistics)
             counts["warnings"] = sum(line.startswith(b"Warning:") for line in stderr)
-        never = counts["vehicles loaded"] - counts["vehicles inserted"] - counts["vehicles still waiting for insertion"]
-        counts["vehicles given up before insertion"] = max(0, never)
         self.covered = Covered(self.begin_s, self.covered.end_s, {what: n for what, n in sorted(counts.items()) if n})
         if not driven:
             raise TraceError(

@@ -63,6 +63,10 @@ def sumo_version() -> str:
     return version("libsumo")
 
 
+def has_sumo() -> bool:
+    return importlib.util.find_spec("sumo") is not None
+
+
 def sumo_command() -> list[str]:
     """SUMO's own program in the wheel. The console script beside Python would put a process between us and it."""
     spec = importlib.util.find_spec("sumo")
@@ -88,7 +92,11 @@ def sumo_environment() -> dict[str, str]:
 
 
 def read_config(sumocfg: Path | str) -> SumoConfig:
-    """Let SUMO resolve a configuration. Raises `TraceError` if it is missing, no XML, or refused by SUMO."""
+    """Let SUMO resolve a configuration. Raises `TraceError` if it is missing, no XML, or refused by SUMO.
+
+    Where SUMO is not installed, so that only recorded traces can be replayed, files are found by their full option
+    names alone.
+    """
     path = Path(sumocfg).absolute()
     if not path.is_file():
         raise TraceError(f"{path}: no such SUMO configuration; name an existing .sumocfg file.")
@@ -97,6 +105,8 @@ def read_config(sumocfg: Path | str) -> SumoConfig:
     except ET.ParseError as error:
         line, column = error.position
         raise TraceError(f"{path}, line {line}, column {column + 1}: broken XML ({error}); repair the file.") from None
+    if not has_sumo():
+        return _plain_config(path)
     with tempfile.TemporaryDirectory(prefix="iovsim-") as folder:
         resolved = Path(folder) / "resolved.sumocfg"
         done = subprocess.run(
@@ -191,6 +201,18 @@ def _plain(name: str) -> str:
     """SUMO codes what is special in a file name, and leaves spaces round it out where a list is written with some."""
     path = Path(unquote(name))
     return str(path if path.exists() else path.with_name(path.name.strip() or path.name))
+
+
+def _plain_config(path: Path) -> SumoConfig:
+    """A configuration as it is written, its files with full paths."""
+    sections: dict[str, dict[str, str]] = {}
+    for section in ET.parse(path).getroot():
+        for option in section:
+            value = option.get("value") or option.get("v") or ""
+            if option.tag in ("net-file", "route-files", "additional-files"):
+                value = ",".join(str((path.parent / part.strip()).absolute()) for part in value.split(",") if part)
+            sections.setdefault(section.tag, {})[option.tag] = value
+    return SumoConfig(path, sections)
 
 
 def _paths(value: str | None) -> tuple[Path, ...]:

@@ -160,6 +160,13 @@ def test_without_libsumo_there_is_one_clear_error(tmp_path: Path, monkeypatch: p
     assert Trace(recorded).summary().vehicles > 20
 
 
+def test_a_map_is_found_without_sumo(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_sumo = inputs(PORTSIDE)
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == "sumo" else find(name, *rest))
+    assert inputs(PORTSIDE) == with_sumo
+
+
 def test_a_broken_off_recording_keeps_what_was_recorded(tmp_path: Path) -> None:
     def stop(fraction: float) -> None:
         if fraction > 0.5:

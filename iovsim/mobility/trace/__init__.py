@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from iovsim.mobility.trace.block import TraceBlock
-from iovsim.mobility.trace.trace import Trace, TraceSummary, TraceWindow
+from iovsim.mobility.trace.trace import Trace, TraceSummary, TraceWindow, trace_sha256
 from iovsim.mobility.trace.write import Covered, write_trace
 
-__all__ = ["Covered", "Trace", "TraceBlock", "TraceSummary", "TraceWindow", "write_trace"]
+__all__ = ["Covered", "Trace", "TraceBlock", "TraceSummary", "TraceWindow", "trace_sha256", "write_trace"]

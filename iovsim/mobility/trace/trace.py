@@ -5,6 +5,7 @@ A trace may be far larger than memory: nothing here ever holds more than a few w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -196,6 +197,15 @@ def trace_files(path: Path) -> list[Path]:
     if not files:
         raise TraceError(f"{path}: a folder without a trace; parts of one are called part-00000.parquet and so on.")
     return files
+
+
+def trace_sha256(path: Path) -> str:
+    """SHA-256 of a trace's file; of a folder, over those of its parts in turn."""
+    digests = []
+    for file in trace_files(path):
+        with file.open("rb") as opened:
+            digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if path.is_dir() else digests[0]
 
 
 def _reader(path: Path) -> OwnReader | FcdReader:

@@ -1,0 +1,73 @@
+"""The commands of `trace`: each leaves a trace that says what it is, or one clear error and nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from iovsim.cli import app
+from iovsim.errors import IovsimError
+from iovsim.mobility.trace import Trace
+
+
+def run(*arguments: object) -> str:
+    """The command's output. What it raises goes on: `iovsim.cli.main` makes one line of that."""
+    result = CliRunner().invoke(app, ["trace", *map(str, arguments)], env={"COLUMNS": "200"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recorded")
+    run("record", "portside", "--end", 60, "--out", folder / "p", "--cache", folder)
+    return folder / "p"
+
+
+def test_a_recorded_folder_says_what_it_is(recorded: Path) -> None:
+    said = run("info", recorded)
+    assert "portside.sumocfg, seed 1" in said
+    assert "source: vehicles inserted" in said
+    assert "unfinished" not in said
+
+
+def test_an_unfinished_recording_says_so(recorded: Path, tmp_path: Path) -> None:
+    run("record", "portside", "--end", 900, "--out", tmp_path / "p", "--cache", tmp_path)
+    sorted((tmp_path / "p").iterdir())[-1].unlink()
+    assert "recording is unfinished" in run("info", tmp_path / "p")
+
+
+def test_a_recording_in_one_file_comes_from_the_cache(tmp_path: Path) -> None:
+    run("record", "portside", "--end", 60, "--out", tmp_path / "p.parquet", "--cache", tmp_path)
+    assert (tmp_path / "p.parquet").read_bytes() == next((tmp_path / "traces").iterdir()).read_bytes()
+
+
+def test_changed_traces_are_traces(recorded: Path, tmp_path: Path) -> None:
+    run("cut", recorded, "--begin", 10, "--end", 40, "--box", "0,0,1500,1500", "--out", tmp_path / "cut")
+    cut = Trace(tmp_path / "cut")
+    assert (cut.begin_s, cut.end_s) == (10.0, 39.0)
+    assert "trace merge of p, cut" in run("merge", recorded, tmp_path / "cut", "--out", tmp_path / "both.parquet")
+    assert Trace(tmp_path / "both.parquet").rows == Trace(recorded).rows + cut.rows
+    run("sample", recorded, "--share", 0.5, "--step", 2, "--out", tmp_path / "some.parquet")
+    assert Trace(tmp_path / "some.parquet").step_s == 2.0
+    run("export", recorded, "--out", tmp_path / "fcd.parquet")
+    assert Trace(tmp_path / "fcd.parquet").rows == Trace(recorded).rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cut", "--box", "3,0,1,9"), "write west,south,east,north"),
+        (("cut", "--begin", "5000"), "there is no vehicle at any time to write"),
+        (("sample", "--share", "2"), "at most 1"),
+        (("export",), "cannot tell what to write"),
+    ],
+)
+def test_mistakes_leave_nothing(recorded: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(IovsimError, match=message):
+        run(arguments[0], recorded, *arguments[1:], "--out", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
