@@ -176,7 +176,7 @@ def test_a_broken_off_recording_keeps_what_was_recorded(tmp_path: Path) -> None:
         record_into(tmp_path / "kept", PORTSIDE, seed=5, end_s=900, progress=stop)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "part-00000.parquet"]
     trace = Trace(tmp_path / "kept")
-    assert (trace.complete, trace.begin_s, trace.end_s) == (False, 0.0, 299.0)
+    assert (trace.complete, trace.begin_s, trace.end_s) == (False, 0.0, 300.0)
 
 
 def test_a_killed_recording_keeps_its_parts(tmp_path: Path) -> None:
