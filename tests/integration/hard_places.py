@@ -22,7 +22,7 @@ PLACES = {
     "little room for results": ("size=200k", "runs"),
     "hardly any room for results": ("size=40k", "runs"),
     "results may only be read": ("ro", "runs"),
-    "little room for traffic": ("size=40k", "cache/traces"),
+    "little room for traffic": ("size=16k", "cache/traces"),
     "little room for contacts": ("size=20k", "cache/cities"),
     "the cache may only be read": ("ro", "cache/traces"),
 }

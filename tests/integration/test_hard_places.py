@@ -20,10 +20,10 @@ MESSAGES = {
     "little room for results": "cannot write: .*No space left on device",
     "hardly any room for results": r"tables/\S* cannot write: .*No space left on device",
     "results may only be read": "Read-only file system|is not a writable folder",
-    "little room for traffic": "cache/traces: SUMO's recording is not whole, as where the disk is full; free space",
+    "little room for traffic": "cache/traces.* cannot write: .*No space left on device",
     "little room for contacts": "cache/cities/.* cannot write: .*No space left on device",
-    "the cache may only be read": "cache/traces/.* cannot write: Read-only file system",
-    BLOCKED: "SUMO stopped with exit code",
+    "the cache may only be read": "cache/traces: cannot write: Read-only file system",
+    BLOCKED: "cache/traces.* cannot write: .*File too large",
 }
 
 
