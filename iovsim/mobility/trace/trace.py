@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
+from iovsim.files import sha256_of
 from iovsim.mobility.samples import Repairs
 from iovsim.mobility.trace.block import TraceBlock
 from iovsim.mobility.trace.fcd import FcdReader
@@ -201,10 +202,7 @@ def trace_files(path: Path) -> list[Path]:
 
 def trace_sha256(path: Path) -> str:
     """SHA-256 of a trace's file; of a folder, over those of its parts in turn."""
-    digests = []
-    for file in trace_files(path):
-        with file.open("rb") as opened:
-            digests.append(hashlib.file_digest(opened, "sha256").hexdigest())
+    digests = [sha256_of(file) for file in trace_files(path)]
     return hashlib.sha256("".join(digests).encode()).hexdigest() if path.is_dir() else digests[0]
 
 
