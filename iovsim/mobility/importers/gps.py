@@ -1,8 +1,8 @@
 """Tracks of points from receivers become samples: read, spilled by vehicle, cleaned, matched to a net, resampled.
 
-Files may be sorted by time, by vehicle or not at all, and larger than memory. What is held at once: one part of the
-vehicles (about `PART_BYTES` of a file; a single vehicle is never split), and one window of samples. On disk, beside the
-output: 36 bytes a point and 65 a move, until the end.
+Files may be sorted by time, by vehicle or not at all, and larger than memory. What is held at once: the names of the
+vehicles, one part of them (`PART_BYTES` of a file, or a 200th of it where that is more; a single vehicle is never
+split), and one batch of samples. On disk, beside the output: 36 bytes a point and 65 a move, until the end.
 """
 
 from __future__ import annotations

@@ -64,22 +64,19 @@ class Matcher:
         Speed and heading are those of the new way. Points without a road in reach are left out, and legs for which no
         way is found stay straight; both are counted.
         """
-        rows: list[tuple[int, float, float, float]] = []
-        numbers: list[int] = []
+        parts: list[Records] = []
         for first, stop in _runs(number):
             for part in self._reachable(points[first:stop], repairs):
                 way = self._way(part, repairs)
-                rows += [(int(part["vehicle"][0]), *row) for row in way]
-                numbers += [numbers[-1] + 1 if numbers else 0] * len(way)
-        matched = np.empty(len(rows), dtype=POINT)
-        if rows:
-            for name, values in zip(("vehicle", "time_ms", "x", "y"), zip(*rows, strict=True), strict=True):
-                matched[name] = np.rint(values) if name == "time_ms" else values
-        matched["speed_mps"] = matched["heading_deg"] = np.nan
-        pieces = np.array(numbers, dtype=np.int64)
-        fresh = np.ones(len(matched), dtype=bool)  # corners less than a millisecond apart
-        fresh[1:] = (np.diff(matched["time_ms"]) > 0) | (np.diff(pieces) != 0)
-        return matched[fresh], pieces[fresh]
+                matched = np.empty(len(way), dtype=POINT)
+                matched["vehicle"] = part["vehicle"][0]
+                matched["time_ms"], matched["x"], matched["y"] = np.rint(way[:, 0]), way[:, 1], way[:, 2]
+                matched["speed_mps"] = matched["heading_deg"] = np.nan
+                parts.append(
+                    matched[np.diff(matched["time_ms"], prepend=np.iinfo(np.int64).min // 2) > 0]
+                )  # corners within a millisecond
+        lengths = [len(part) for part in parts]
+        return np.concatenate([np.empty(0, dtype=POINT), *parts]), np.repeat(np.arange(len(parts)), lengths)
 
     def __str__(self) -> str:
         moved = np.array(self.moved_m) if self.moved_m else np.zeros(1)
@@ -101,8 +98,8 @@ class Matcher:
         edges = self._net.getNeighboringEdges(x, y, self._rules.radius_m, False)
         return any(edge.allows(self._rules.vehicle_class) for edge, _ in edges)
 
-    def _way(self, points: Records, repairs: Repairs) -> list[tuple[float, float, float]]:
-        """Times (ms) and places along the roads."""
+    def _way(self, points: Records, repairs: Repairs) -> FloatArray:
+        """Times (ms) and places along the roads, a row (time, x, y) each."""
         place = np.column_stack([points["x"], points["y"]])
         moved = [0]
         for at in range(1, len(points)):
@@ -113,12 +110,12 @@ class Matcher:
         lines: list[FloatArray] = []
         for first in range(0, len(moved) - 1, CHUNK - 1):
             lines += self._lines(place[moved[first : first + CHUNK]], repairs)
-        way: list[tuple[float, float, float]] = []
+        legs = []
         for line, (first, last) in zip(lines, pairwise(moved), strict=True):
-            leg = _timed(line, points["time_ms"][first : last + 1], place[first : last + 1])
-            self.moved_m += leg.moved_m if last == moved[-1] else leg.moved_m[:-1]
-            way += leg.rows
-        return way
+            leg, moved_m = _timed(line, points["time_ms"][first : last + 1], place[first : last + 1])
+            self.moved_m += moved_m.tolist() if last == moved[-1] else moved_m[:-1].tolist()
+            legs.append(leg)
+        return np.concatenate(legs)
 
     def _lines(self, places: FloatArray, repairs: Repairs) -> list[FloatArray]:
         """From each place to the next: the corners (n, 2) of the way there, with its ends on the roads."""
@@ -152,16 +149,11 @@ class Matcher:
         return lines
 
 
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """Times and places on a leg, and how far its points were moved to get there."""
+def _timed(line: FloatArray, time_ms: IntArray, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A line as it is passed by points: at their times at the nearest places on it, and never backwards.
 
-    rows: list[tuple[float, float, float]]
-    moved_m: list[float]
-
-
-def _timed(line: FloatArray, time_ms: IntArray, places: FloatArray) -> _Leg:
-    """A line as it is passed by points: at their times at the nearest places on it, and never backwards."""
+    Returns rows (time in ms, x, y) of points and corners, and how far each point was moved.
+    """
     way = shapely.LineString(line)
     inner = shapely.line_locate_point(way, shapely.points(places[1:-1]))
     station = np.maximum.accumulate(np.concatenate([[0.0], inner, [way.length]]))
@@ -169,10 +161,9 @@ def _timed(line: FloatArray, time_ms: IntArray, places: FloatArray) -> _Leg:
     corners = (along > 0) & (along < way.length)
     all_m = np.concatenate([station, along[corners]])
     all_ms = np.concatenate([time_ms.astype(np.float64), np.interp(along[corners], station, time_ms)])
-    order = np.lexsort((all_m, all_ms))
     on = shapely.get_coordinates(shapely.line_interpolate_point(way, all_m))
-    moved = np.hypot(*(on[: len(places)] - places).T)
-    return _Leg(list(zip(all_ms[order].tolist(), *on[order].T.tolist(), strict=True)), moved.tolist())
+    moved_m: FloatArray = np.hypot(*(on[: len(places)] - places).T)
+    return np.column_stack([all_ms, on])[np.lexsort((all_m, all_ms))], moved_m
 
 
 def _runs(number: IntArray) -> Iterator[tuple[int, int]]:

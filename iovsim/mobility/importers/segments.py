@@ -8,6 +8,8 @@ window, so memory holds one batch, one window of samples, and the segments that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,11 @@ from iovsim.files import explained
 from iovsim.mobility.importers.records import SEGMENT, Records
 from iovsim.mobility.samples import Samples
 
-WINDOW_STEPS = 60
+MOST_STEPS = 60
+MOST_SAMPLES = 262_144
+"""About how many samples a batch holds; at least those of one step, at most those of `MOST_STEPS`."""
+RUN_ROWS = 500_000
+READ_ROWS = 4096
 
 
 def resampled(
@@ -35,44 +41,72 @@ def resampled(
     """
     first_ms = np.iinfo(np.int64).min if begin_ms is None else begin_ms
     stop_ms = np.iinfo(np.int64).max if end_ms is None else end_ms
-    runs = _sorted_runs(batches, first_ms, stop_ms, folder)
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[np.argsort(np.array(names, dtype=object), kind="stable")] = np.arange(len(names))
-    window_ms = WINDOW_STEPS * step_ms
-    read = [0] * len(runs)
-    carried = np.empty(0, dtype=SEGMENT)
-    now_ms = 0
-    while True:
-        ahead = [int(run["begin_ms"][at]) for run, at in zip(runs, read, strict=True) if at < len(run)]
-        if len(carried) == 0:
-            if not ahead:
-                return
-            now_ms = max(min(ahead), first_ms) // window_ms * window_ms
-        until_ms = now_ms + window_ms
-        parts = [carried]
-        for number, run in enumerate(runs):
-            stop = int(np.searchsorted(run["begin_ms"], until_ms))
-            parts.append(np.array(run[read[number] : stop]))
-            read[number] = stop
-        present = np.concatenate(parts)
-        samples = _sampled(present, max(now_ms, first_ms), min(until_ms, stop_ms), step_ms, names, rank)
-        if len(samples):
-            yield samples
-        carried = present[present["end_ms"] + present["last"] > until_ms]
-        now_ms = until_ms
+    with ExitStack() as stack:
+        runs = [stack.enter_context(closing(run)) for run in _sorted_runs(batches, first_ms, stop_ms, folder)]
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[np.argsort(np.array(names, dtype=object), kind="stable")] = np.arange(len(names))
+        carried = np.empty(0, dtype=SEGMENT)  # those that reach beyond now_ms
+        now_ms = 0
+        while True:
+            if len(carried) == 0:
+                ahead = [run.next_ms for run in runs if run.next_ms is not None]
+                if not ahead:
+                    return
+                now_ms = max(min(ahead), first_ms) // step_ms * step_ms
+            until_ms = now_ms + step_ms * min(max(MOST_SAMPLES // max(len(carried), 1), 1), MOST_STEPS)
+            present = np.concatenate([carried, *(run.before(until_ms) for run in runs)])
+            samples = _sampled(present, max(now_ms, first_ms), min(until_ms, stop_ms), step_ms, names, rank)
+            if len(samples):
+                yield samples
+            carried = present[present["end_ms"] + present["last"] > until_ms]
+            now_ms = until_ms
 
 
-def _sorted_runs(batches: Iterable[Records], first_ms: int, stop_ms: int, folder: Path) -> list[Records]:
-    """Each batch's segments that touch `[first_ms, stop_ms)`, sorted by their beginnings, in a file that is mapped."""
-    runs: list[Records] = []
-    for batch in batches:
-        batch = batch[(batch["end_ms"] + batch["last"] > first_ms) & (batch["begin_ms"] < stop_ms)]
-        if len(batch):
-            path = folder / f"segments-{len(runs)}"
+class _Run:
+    """Segments in a file, sorted by their beginnings, that are read once, from first to last."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._read = self._more()
+
+    @property
+    def next_ms(self) -> int | None:
+        """When the next segment begins; None where there is none."""
+        return int(self._read["begin_ms"][0]) if len(self._read) else None
+
+    def before(self, time_ms: int) -> Records:
+        """The next segments, up to those that begin at a time."""
+        parts = [self._read]
+        while len(parts[-1]) and parts[-1]["begin_ms"][-1] < time_ms:
+            parts.append(self._more())
+        cut = int(np.searchsorted(parts[-1]["begin_ms"], time_ms))
+        self._read = parts[-1][cut:]
+        found: Records = np.concatenate([*parts[:-1], parts[-1][:cut]])
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _more(self) -> Records:
+        return np.fromfile(self._file, dtype=SEGMENT, count=READ_ROWS)
+
+
+def _sorted_runs(batches: Iterable[Records], first_ms: int, stop_ms: int, folder: Path) -> Iterator[_Run]:
+    """The segments that touch `[first_ms, stop_ms)`, in files of `RUN_ROWS` or more, each sorted by beginnings."""
+    waiting: list[Records] = []
+    number = 0
+    for batch in chain(batches, (None,)):
+        if batch is not None:
+            waiting.append(batch[(batch["end_ms"] + batch["last"] > first_ms) & (batch["begin_ms"] < stop_ms)])
+        rows = sum(len(part) for part in waiting)
+        if rows and (batch is None or rows >= RUN_ROWS):
+            run = np.concatenate(waiting)
+            waiting = []
+            path = folder / f"segments-{number}"
             with explained(path, "write"):
-                batch[np.argsort(batch["begin_ms"], kind="stable")].tofile(path)
-            runs.append(np.memmap(path, dtype=SEGMENT, mode="r"))
-    return runs
+                run[np.argsort(run["begin_ms"], kind="stable")].tofile(path)
+            yield _Run(path)
+            number += 1
 
 
 def _sampled(

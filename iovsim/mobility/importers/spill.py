@@ -14,7 +14,8 @@ import numpy as np
 from iovsim.files import explained
 from iovsim.mobility.importers.records import POINT, Records
 
-MOST_FILES = 256
+MOST_FILES = 200
+"""That are open at once; macOS allows 256."""
 
 
 def spill(batches: Iterable[Records], files: int, folder: Path) -> list[Path]:

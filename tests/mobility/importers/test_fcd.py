@@ -62,7 +62,7 @@ def test_a_part(fcd: Path) -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcd_module, "BATCH_ROWS", 500)
     peaks = []
-    for steps in (400, 4000):
+    for steps in (200, 2000):
         crowd = [(f"v{number}", number, 0, 1) for number in range(20)]
         path = xml(tmp_path / f"{steps}.xml", *(step(time, *crowd) for time in range(steps)))
         tracemalloc.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from iovsim.errors import TraceError
 from iovsim.mobility.importers import gps as gps_module
+from iovsim.mobility.importers import segments as segments_module
 from iovsim.mobility.importers import table as table_module
 from iovsim.mobility.importers.cleaning import Cleaning
 from iovsim.mobility.importers.gps import GpsOptions, read_gps
@@ -78,6 +80,24 @@ def test_the_order_of_the_file_does_not_count(tmp_path: Path, part_bytes: int, m
     backwards, repairs, _ = read(write(tmp_path / "d.csv", points[::-1]))
     assert backwards == expected
     assert repairs.counts == {"points out of order": 95}
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted by vehicle, the worst order: ten times the vehicles, one after the other, take hardly more memory."""
+    monkeypatch.setattr(gps_module, "PART_BYTES", 50_000)
+    monkeypatch.setattr(table_module, "BLOCK_BYTES", 50_000)
+    monkeypatch.setattr(segments_module, "RUN_ROWS", 2000)
+    monkeypatch.setattr(segments_module, "READ_ROWS", 100)
+    peaks = []
+    for vehicles in (100, 1000):
+        rows = ((f"v{v}", 3600 * (v // 50) + 60 * t, 10 * t, v) for v in range(vehicles) for t in range(50))
+        path = write_csv(tmp_path / f"{vehicles}.csv", "id,time,x,y", rows)
+        options = GpsOptions(step_s=10.0)
+        tracemalloc.start()
+        assert sum(len(batch) for batch in read_gps(path, Repairs(), options, work=tmp_path)) == vehicles * 295
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.0 * peaks[0]
 
 
 def test_every_form_gives_the_same(tmp_path: Path) -> None:
