@@ -1,20 +1,19 @@
-"""`trace import`: a file of trajectories from elsewhere becomes a trace, and a table of what was mended."""
+"""`trace import`: a file of trajectories from elsewhere becomes a trace that says what was mended."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from iovsim.cli.trace_output import OutOption, check_place, parse_box, store
 from iovsim.errors import TraceError
 
 if TYPE_CHECKING:
-    from iovsim.mobility.samples import Repairs, Samples
+    from iovsim.mobility.samples import Samples
 
 Parked = Literal["keep", "drop"]
 Present = Literal["commanded", "always"]
@@ -36,7 +35,7 @@ def import_trace(
             help="SUMO's FCD (XML, CSV, Parquet), tracks (CSV, GPX, GeoJSON, a folder of them), or ns-2.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The trace: a new folder, or a file ending in .parquet.")],
+    out: OutOption,
     kind: Annotated[str | None, typer.Option("--kind", help="fcd, gps or ns2 (default: by the content).")] = None,
     map_columns: Annotated[
         str | None,
@@ -76,6 +75,7 @@ def import_trace(
     from iovsim.mobility.importers.matching import Matching
     from iovsim.mobility.importers.ns2 import read_ns2
     from iovsim.mobility.samples import Repairs
+    from iovsim.mobility.trace import Covered
 
     chosen = kind_of(file) if kind is None else kind_named(kind)
     only_gps = {
@@ -99,7 +99,7 @@ def import_trace(
             raise TraceError(f"{option}: only for --kind {' and '.join(kinds)}; {file} is read as {chosen}.")
     if match and net is None:
         raise TraceError("--match: needs the roads to move tracks to; add --net NET.net.xml.")
-    _check_place(out)
+    check_place(out)
     console = Console(soft_wrap=True, highlight=False)
 
     def tell(line: str) -> None:
@@ -118,7 +118,7 @@ def import_trace(
             step_s=step_s,
             net=net,
             matching=Matching() if match else None,
-            cleaning=Cleaning(max_speed_mps=max_speed_mps, gap_s=gap_s, box=_box(box), parked=parked),
+            cleaning=Cleaning(max_speed_mps=max_speed_mps, gap_s=gap_s, box=parse_box(box), parked=parked),
         )
         samples = read_gps(file, repairs, options, work=out.absolute().parent, told=tell)
     elif chosen == "ns2":
@@ -132,52 +132,14 @@ def import_trace(
         if plane is not None:
             tell(f"plane: {plane}")
     on_net = net is not None or (chosen == "fcd" and not geographic)
-    _write(out, samples, repairs, f"trace import, {chosen}: {file.name}", on_net)
-    _show(console, out, repairs)
-
-
-def _write(out: Path, samples: Iterator[Samples], repairs: Repairs, source: str, on_net: bool) -> None:
-    """The trace with its repairs; where anything goes wrong, nothing of it is left."""
-    from iovsim.mobility.trace import Covered, write_trace
-
-    try:
-        write_trace(out, samples, source=source, net=on_net, covered=lambda: Covered(counts=dict(repairs.counts)))
-    except BaseException:
-        if out.is_dir():
-            shutil.rmtree(out)
-        raise
-
-
-def _show(console: Console, out: Path, repairs: Repairs) -> None:
-    from iovsim.mobility.trace import Trace
-
-    summary = Trace(out).summary()
-    table = Table("what", "value", title=f"trace {out}", title_justify="left")
-    for name, value in (
-        ("begin", f"{summary.begin_s:g} s"),
-        ("end", f"{summary.end_s:g} s"),
-        ("step", f"{summary.step_s:g} s"),
-        ("vehicles", f"{summary.vehicles}"),
-        ("most vehicles at once", f"{summary.peak_vehicles}"),
-        ("vehicle-seconds", f"{summary.vehicle_s:.0f}"),
-        ("mean speed", f"{summary.mean_speed_mps:.2f} m/s"),
-        *((f"mended: {what}", f"{times}") for what, times in sorted(repairs.counts.items())),
-    ):
-        table.add_row(name, value)
-    if not repairs.counts:
-        table.add_row("mended", "nothing")
-    console.print(table)
-
-
-def _check_place(out: Path) -> None:
-    """Before anything is read: the trace must have a place of its own."""
-    if out.suffix == ".parquet":
-        if out.is_dir():
-            raise TraceError(f"--out {out}: this is a folder; name a file, or a folder without the ending .parquet.")
-    elif out.is_file():
-        raise TraceError(f"--out {out}: this is a file; name a new folder, or a file that ends in .parquet.")
-    elif out.is_dir() and any(out.iterdir()):
-        raise TraceError(f"--out {out}: this folder is not empty; a trace needs one of its own. Name another.")
+    store(
+        out,
+        samples,
+        source=f"trace import of {file.name}, {chosen}",
+        net=on_net,
+        step_s=None if chosen == "fcd" else step_s,
+        covered=lambda: Covered(counts=dict(repairs.counts)),
+    )
 
 
 def _second(option: str, text: str | None) -> float | None:
@@ -185,15 +147,3 @@ def _second(option: str, text: str | None) -> float | None:
         return None if text is None else float(text)
     except ValueError:
         raise TraceError(f"{option} {text!r}: must be a second of the trace; dates are for --kind gps.") from None
-
-
-def _box(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west, south, east, north = 1.0, 1.0, 0.0, 0.0
-    if not (west < east and south < north):
-        raise TraceError(f"--box {text!r}: write west,south,east,north, for example -122.55,37.6,-122.3,37.85.")
-    return west, south, east, north

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from iovsim.cli import import_commands
 from iovsim.cli.run_commands import CacheOption
-from iovsim.errors import ScenarioError, TraceError, near_match
+from iovsim.cli.trace_output import OutOption, check_place, parse_box, show, store
+from iovsim.errors import ScenarioError, near_match
 from iovsim.files import whole_file
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
@@ -26,12 +27,11 @@ MAX_TIME_S = 7 * 86400.0
 TraceArgument = Annotated[
     Path, typer.Argument(metavar="TRACE", help="A folder of parts, a .parquet file of ours, or SUMO's FCD Parquet.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="The trace: a new folder, or a file ending in .parquet.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this module's group of commands."""
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Record, look at and change traces.")
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Record, import, look at and change traces.")
     for name, command in (
         ("info", info),
         ("record", record),
@@ -41,12 +41,13 @@ def register(app: typer.Typer) -> None:
         ("sample", sample_trace),
     ):
         group.command(name)(command)
+    import_commands.register(group)
     app.add_typer(group, name="trace")
 
 
 def info(trace: TraceArgument) -> None:
     """Say what a trace holds, and what was counted or mended on the way."""
-    _show(trace)
+    show(trace)
 
 
 def record(
@@ -74,7 +75,7 @@ def record(
         if seconds is not None and not (0 if option == "--begin" else 1e-9) <= seconds < MAX_TIME_S:
             raise ScenarioError(f"{option} {seconds:g}: must be above 0 and below {MAX_TIME_S:g} seconds.")
     if out is not None:
-        _check_place(out)
+        check_place(out)
     maps = {*builtin_maps(), *installed_maps()}
     path = Path(source)
     if not path.suffix and source not in maps:
@@ -104,7 +105,7 @@ def record(
     if out is not None and out.suffix == ".parquet" and out.resolve() != recorded.resolve():
         with whole_file(out) as part:
             shutil.copyfile(recorded, part)
-    _show(out or recorded)
+    show(out or recorded)
 
 
 def export_trace(
@@ -134,7 +135,7 @@ def cut_trace(
     from iovsim.mobility.trace.edit import cut, cut_times
 
     opened = Trace(trace)
-    _write(out, cut(opened, begin_s, end_s, _box(box)), [opened], "cut", cut_times(opened, begin_s, end_s))
+    _store(out, cut(opened, begin_s, end_s, parse_box(box)), [opened], "cut", cut_times(opened, begin_s, end_s))
 
 
 def merge_traces(
@@ -147,7 +148,7 @@ def merge_traces(
     from iovsim.mobility.trace.edit import merge
 
     opened = [Trace(path) for path in traces]
-    _write(out, merge(opened, align=align), opened, "merge", Covered())
+    _store(out, merge(opened, align=align), opened, "merge", Covered())
 
 
 def sample_trace(
@@ -163,69 +164,13 @@ def sample_trace(
 
     opened = Trace(trace)
     samples = sample(opened, share=share, seed=seed, step_s=step_s)
-    _write(out, samples, [opened], "sample", Covered(opened.begin_s), step_s)
+    _store(out, samples, [opened], "sample", Covered(opened.begin_s), step_s)
 
 
-def _write(
+def _store(
     out: Path, samples: Iterator[Samples], of: list[Trace], how: str, covered: Covered, step_s: float | None = None
 ) -> None:
-    """The new trace, and what it holds; where anything goes wrong, nothing of it is left."""
-    from iovsim.mobility.trace import write_trace
-
-    _check_place(out)
+    """A trace that is made of others."""
     source = f"trace {how} of {', '.join(trace.path.name for trace in of)}"
-    net, step_s = all(trace.net for trace in of), step_s or of[0].step_s
-    try:
-        write_trace(out, samples, source=source, net=net, step_s=step_s, covered=lambda: covered)
-    except BaseException:
-        if out.is_dir():
-            shutil.rmtree(out)
-        raise
-    _show(out)
-
-
-def _check_place(out: Path) -> None:
-    """Before anything is read: the trace must have a place of its own."""
-    if out.suffix not in ("", ".parquet"):
-        raise TraceError(f"--out {out}: a trace is a folder or a Parquet file; let the name end in '.parquet'.")
-    if out.suffix == ".parquet" and out.is_dir():
-        raise TraceError(f"--out {out}: this is a folder; name a file, or a folder without the ending .parquet.")
-    if not out.suffix and out.is_file():
-        raise TraceError(f"--out {out}: this is a file; name a new folder, or a file that ends in .parquet.")
-    if out.is_dir() and any(out.iterdir()):
-        raise TraceError(f"--out {out}: this folder is not empty; a trace needs one of its own. Name another.")
-
-
-def _box(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west, south, east, north = 1.0, 1.0, 0.0, 0.0
-    if not (west < east and south < north):
-        raise TraceError(f"--box {text!r}: write west,south,east,north in metres, for example 0,0,1500,1000.")
-    return west, south, east, north
-
-
-def _show(path: Path) -> None:
-    from iovsim.mobility.trace import Trace
-
-    summary = Trace(path).summary()
-    table = Table("what", "value", title=f"trace {path}", title_justify="left")
-    for name, value in (
-        ("begin", f"{summary.begin_s:g} s"),
-        ("end", f"{summary.end_s:g} s" if summary.complete else f"{summary.end_s:g} s: recording is unfinished"),
-        ("step", f"{summary.step_s:g} s"),
-        ("vehicles", f"{summary.vehicles}"),
-        ("most vehicles at once", f"{summary.peak_vehicles}"),
-        ("vehicle-seconds", f"{summary.vehicle_s:.0f}"),
-        ("mean speed", f"{summary.mean_speed_mps:.2f} m/s"),
-        ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_s:.1f} bytes a vehicle-second"),
-        ("source", summary.source),
-        ("coordinates", "of a SUMO net" if summary.net else "of no SUMO net"),
-        *((f"source: {what}", f"{times}") for what, times in sorted(summary.counts.items())),
-        *((f"read: {what}", f"{times}") for what, times in sorted(summary.repairs.counts.items())),
-    ):
-        table.add_row(name, value)
-    Console().print(table)
+    net = all(trace.net for trace in of)
+    store(out, samples, source=source, net=net, step_s=step_s or of[0].step_s, covered=lambda: covered)
