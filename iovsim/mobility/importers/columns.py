@@ -41,6 +41,8 @@ def resolve(header: Sequence[str], given: Mapping[str, str], where: str) -> dict
     for role, name in given.items():
         if name not in header:
             raise TraceError(f"{where}: no column {name!r} for {role}; {near_match(name, header)}")
+        if list(header).count(name) > 1:
+            raise TraceError(f"{where}: several columns are called {name!r}; give them names of their own.")
     found = dict(given)
     places = {"lat", "lon"} if given.keys() & {"lat", "lon"} else {"x", "y"} if given.keys() & {"x", "y"} else None
     for role, usual in USUAL.items():

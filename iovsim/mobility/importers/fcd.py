@@ -150,7 +150,7 @@ def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
     header, delimiter = csv_header(path)
     _require(header, path)
     types = {name: pa.string() if name == "vehicle_id" else pa.float64() for name in COLUMNS}
-    yield from csv_batches(path, types, delimiter)
+    yield from csv_batches(path, types, delimiter, header, headed=True)
 
 
 def _require(found: list[str], path: Path) -> None:

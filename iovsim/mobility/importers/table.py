@@ -27,13 +27,13 @@ def csv_header(path: Path) -> tuple[list[str], str]:
 
 
 def csv_batches(
-    path: Path, types: Mapping[str, pa.DataType], delimiter: str, names: list[str] | None = None
+    path: Path, types: Mapping[str, pa.DataType], delimiter: str, names: list[str], *, headed: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of the columns of `types`; `names` are those of a file that has no header.
+    """Batches of the columns of `types`, which are among the `names` of all; `headed`: the first line has names.
 
     Empty fields and what stands for "none" are null. Raises `TraceError` for rows and values of another form.
     """
-    reading = pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names, use_threads=False)
+    reading = pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names, skip_rows=int(headed), use_threads=False)
     parsing = pa_csv.ParseOptions(delimiter=delimiter)
     converting = pa_csv.ConvertOptions(
         include_columns=list(types), column_types=dict(types), strings_can_be_null=True, null_values=NO_NUMBER

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
@@ -44,33 +45,36 @@ def table_points(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, str]
     Columns that are numbers ("id=1,time=2") are counted from 1 in a file without a header.
     """
     header, delimiter = csv_header(path)
-    names = None
+    headed = True
     if columns and all(name.isdecimal() for name in columns.values()):
-        names = header = [str(number) for number in range(1, len(header) + 1)]
+        headed, header = False, [str(number) for number in range(1, len(header) + 1)]
     found = resolve(header, columns, str(path))
-    return found, _table_batches(path, found, delimiter, names)
+    return found, _table_batches(path, found, delimiter, header, headed)
 
 
 def _table_batches(
-    path: Path, columns: Mapping[str, str], delimiter: str, names: list[str] | None
+    path: Path, columns: Mapping[str, str], delimiter: str, names: list[str], headed: bool
 ) -> Iterator[RawPoints]:
     texts = ("id", "time")
     types = {name: pa.string() if role in texts else pa.float64() for role, name in columns.items()}
     degrees = "lat" in columns
-    for batch in csv_batches(path, types, delimiter, names):
 
-        def numbers(role: str, batch: pa.RecordBatch = batch) -> FloatArray:
-            if role not in columns:
-                return np.full(len(batch), np.nan)
-            return np.asarray(batch.column(columns[role]).to_numpy(zero_copy_only=False), dtype=np.float64)
+    def text(role: str, batch: pa.RecordBatch) -> pa.Array:
+        return pc.utf8_trim_whitespace(batch.column(columns[role]))
 
+    def numbers(role: str, batch: pa.RecordBatch) -> FloatArray:
+        if role not in columns:
+            return np.full(len(batch), np.nan)
+        return np.asarray(batch.column(columns[role]).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    for batch in csv_batches(path, types, delimiter, names, headed=headed):
         yield RawPoints(
-            vehicle=batch.column(columns["id"]) if "id" in columns else pa.array([stem(path)] * len(batch)),
-            time=batch.column(columns["time"]),
-            x=numbers("lon" if degrees else "x"),
-            y=numbers("lat" if degrees else "y"),
-            speed_mps=numbers("speed"),
-            heading_deg=numbers("heading"),
+            vehicle=text("id", batch) if "id" in columns else pa.array([stem(path)] * len(batch)),
+            time=text("time", batch),
+            x=numbers("lon" if degrees else "x", batch),
+            y=numbers("lat" if degrees else "y", batch),
+            speed_mps=numbers("speed", batch),
+            heading_deg=numbers("heading", batch),
             degrees=degrees,
         )
 

@@ -37,6 +37,7 @@ def test_roles(header: str, given: dict[str, str], found: dict[str, str]) -> Non
         ("id,when,lat,lon", {}, r"no column for time among id, when, lat, lon; .*--map-columns"),
         ("id,time,lat", {}, r"no column for lat and lon \(or x and y\) among"),
         ("id,time,timestamp,lat,lon", {}, "time could be time or timestamp; say which"),
+        ("id,id,time,lat,lon", {"id": "id"}, "several columns are called 'id'"),
         ("taxi,time,lat,lon", {"id": "taxi_id"}, "no column 'taxi_id' for id; did you mean 'taxi'"),
     ],
 )

@@ -144,7 +144,16 @@ def test_every_form_gives_the_same(tmp_path: Path) -> None:
     headless = tmp_path / "headless.csv"
     headless.write_text((tmp_path / "plain.csv").read_text().partition("\n")[2])
     columns = {"id": "1", "time": "2", "lat": "3", "lon": "4"}
+    (tmp_path / "windows.csv").write_bytes(
+        b"\xef\xbb\xbf"
+        + (tmp_path / "plain.csv")
+        .read_bytes()
+        .replace(b"id,time", b'"id", time')
+        .replace(b"\n", b"\r\n")
+        .replace(b",", b", ")
+    )
     for path, options in (
+        (tmp_path / "windows.csv", {}),
         (tmp_path / "packed.csv.gz", {}),
         (tmp_path / "iso.csv", {}),
         (tmp_path / "semicolons.csv", {}),
