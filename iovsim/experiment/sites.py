@@ -20,7 +20,7 @@ from iovsim.mobility.placement.degrees import net_degrees
 from iovsim.mobility.roadmap import RoadMap
 from iovsim.mobility.sumo import traffic_sha256
 from iovsim.mobility.sumo_config import SumoInputs, sumo_version
-from iovsim.mobility.trace import Trace
+from iovsim.mobility.trace import Trace, trace_sha256
 from iovsim.radio import Buildings
 
 KEPT = ("centrality", *PLANNED)
@@ -66,7 +66,7 @@ def kept_sites(scenario: Scenario, inputs: SumoInputs, cache: Path) -> Path | No
         content["seed"] = section.traffic_seed
         content["time"] = scenario.time.model_dump(mode="json")
         content["traffic"] = (
-            sha256_of(given)
+            trace_sha256(given)
             if given is not None
             else [traffic_sha256(inputs.sumocfg), scenario.mobility.step_s, sumo_version()]
         )
