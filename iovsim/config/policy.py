@@ -20,7 +20,7 @@ class PolicyFile(Model):
     `tuning` says what is trained and sent: adapters and head, the head alone, or everything; without adapters every
     rank is 0. `forecast = "oracle"` gives the policy the true end of each contact; it stands in the manifest and in
     every table. `fallback` says what becomes of jobs whose vehicles leave before they are done; with "none" they go on
-    until they are cut off.
+    until they are cut off. `traffic` says what is done to the vehicles' driving, in live runs only.
     """
 
     name: Name
@@ -31,6 +31,7 @@ class PolicyFile(Model):
     price: Kind = Kind(kind="none")
     forecast: Kind = Kind(kind="heading")
     fallback: Kind = Kind(kind="none")
+    traffic: Kind = Kind(kind="none")
     tuning: Literal["lora", "head", "full"] = "lora"
 
 

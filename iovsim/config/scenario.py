@@ -29,6 +29,9 @@ class Mobility(Model):
     `trace` replays a trace of that map, recorded or imported earlier, instead of running SUMO.
     `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes that the
     configuration has SUMO ignore.
+    `source = "live"` drives SUMO beside the run, so that a policy file's `traffic` may act on vehicles; where it does
+    nothing, the run equals the replayed one. `coupling` says how: by libsumo in the same process, or by a TraCI socket
+    to a SUMO of its own, with a window where `gui = true`.
     """
 
     map: Name | None = None
@@ -37,6 +40,17 @@ class Mobility(Model):
     step_s: Annotated[float, Field(ge=0.001, le=60)] = 1.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     ignore_route_errors: bool = False
+    source: Literal["replay", "live"] = "replay"
+    coupling: Literal["libsumo", "traci"] = "libsumo"
+    gui: bool = False
+
+    @model_validator(mode="after")
+    def _live_or_not(self) -> Self:
+        if self.source == "live" and self.trace is not None:
+            raise ValueError("'trace' is traffic of the past; leave it out, or set source = 'replay'")
+        if self.gui and (self.source, self.coupling) != ("live", "traci"):
+            raise ValueError("gui = true needs source = 'live' and coupling = 'traci'")
+        return self
 
     @model_validator(mode="after")
     def _one_map(self) -> Self:

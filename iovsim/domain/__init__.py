@@ -14,6 +14,7 @@
 | `outcomes` | phases, jobs that are over, rounds that are over |
 | `budgets` | what rules of budgets and prices see of what was spent, and must do |
 | `world` | all that no policy can change |
+| `traffic` | what a method may do to traffic in a live run, and who does it |
 
 Nothing here computes: parts exchange these frozen records and know each other only through the protocols.
 Units are in the names: `_s _m _mps _hz _bps _bits _j _w _flops`. Gains are linear power ratios.
@@ -40,6 +41,16 @@ from iovsim.domain.outcomes import ARRIVED, JobEnd, JobStatus, PhaseEnd, PhaseKi
 from iovsim.domain.plans import Assignment, ClientView, Estimate, RoundPlan, RoundView, TaskView
 from iovsim.domain.policies import Policy, Stage
 from iovsim.domain.tasks import ROLES, Architecture, LoraRule, Recipe, Scaling, Task, Tuning
+from iovsim.domain.traffic import (
+    Drive,
+    Reroute,
+    SetSpeed,
+    StopAt,
+    Traffic,
+    TrafficAction,
+    TrafficRule,
+    TrafficView,
+)
 from iovsim.domain.trainers import Precision, Trainer, TrainerKind, TrainerSpec
 from iovsim.domain.training import (
     Adapter,
@@ -70,6 +81,7 @@ __all__ = [
     "ContactBook",
     "ContactEnd",
     "Device",
+    "Drive",
     "Estimate",
     "Evaluation",
     "Failure",
@@ -95,18 +107,25 @@ __all__ = [
     "Pruning",
     "Radio",
     "Recipe",
+    "Reroute",
     "RoundOutcome",
     "RoundPlan",
     "RoundView",
     "Rsu",
     "Scaling",
+    "SetSpeed",
     "Shard",
     "SidelinkBook",
     "Stage",
+    "StopAt",
     "Taken",
     "Task",
     "TaskUse",
     "TaskView",
+    "Traffic",
+    "TrafficAction",
+    "TrafficRule",
+    "TrafficView",
     "TrainJob",
     "Trainer",
     "TrainerKind",

@@ -89,11 +89,20 @@ class Radio:
 
 
 class ContactBook(Protocol):
-    """All contacts of a world, in the order of their numbers (mobility makes it, the engine reads it)."""
+    """All contacts of a world, in the order of their numbers (mobility makes it, the engine reads it).
+
+    In a live run it grows with every period and holds those that are not over when the latest one began. A contact that
+    is still open then ends, for the time being, where its track does, with `HORIZON`: after all that happens in the
+    period.
+    """
 
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Contact]: ...
+
+    def __getitem__(self, contact: int, /) -> Contact:
+        """A contact by its number, as far as it is known."""
+        ...
 
     def active(self, rsu: str, time_s: float) -> Sequence[Contact]:
         """Contacts of `rsu` with `start_s <= time_s < end_s`, sorted by vehicle."""

@@ -121,6 +121,6 @@ def _carrying(job: Job, until_s: float, leaves_s: float) -> Leg:
 
 
 def _gone_s(world: World, job: Job) -> float:
-    """When the vehicle is off the road, as far as contacts tell."""
-    last = world.contacts.of_vehicle(job.assignment.vehicle)[-1]
+    """When the vehicle is off the road, as far as contacts up to the job's limit tell."""
+    last = [c for c in world.contacts.of_vehicle(job.assignment.vehicle) if c.start_s < job.limit_s][-1]
     return last.end_s if last.end is ContactEnd.VANISHED else math.inf

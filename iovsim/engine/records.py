@@ -106,7 +106,6 @@ def _record_job(
         arrived_at=job.arrived_at,
         distance_m=client.distance_m,
         forecast_residual_s=client.residual_contact_s,
-        true_residual_s=begun.terms.contact.end_s - begun.start_s,
         memory_bits=memory_bits(begun.terms, given),
         downlink_bits=_bits(job.phases, PhaseKind.DOWNLINK),
         uplink_bits=_bits(job.phases, PhaseKind.UPLINK),

@@ -1,4 +1,4 @@
-"""One round of one RSU as a SimPy process: observe, plan, admit, serve every job until all are over."""
+"""One round of one RSU: observe, plan, admit; then, as a SimPy process, serve every job until all are over."""
 
 from __future__ import annotations
 
@@ -16,10 +16,21 @@ from iovsim.engine.fallback import watch
 from iovsim.engine.job import Job, Served, Watch, serve
 from iovsim.engine.observe import observe
 from iovsim.engine.state import Setting, State
-from iovsim.engine.terms import Terms
+from iovsim.engine.terms import Terms, as_driven
 from iovsim.engine.ways import Guard
 from iovsim.learning.adapter import has_learnt, with_head, without
 from iovsim.rng import seed_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenRound:
+    """A round with its admitted plan, before anything of it has happened."""
+
+    rsu: Rsu
+    view: RoundView
+    plan: RoundPlan
+    estimated_j: Mapping[str, float]  # by task
+    terms: Mapping[tuple[str, str], Terms]  # by vehicle and task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,33 +49,25 @@ class ServedRound:
         return max((s.released_s for s in self.served), default=self.view.start_s)
 
 
-def run_round(
-    env: simpy.Environment, setting: Setting, state: State, rsu: Rsu, number: int, start_s: float
-) -> Generator[simpy.Event, simpy.events.ConditionValue, ServedRound]:
-    """Round `number` of `rsu`, from `start_s`, which is now, until its last job has ended."""
+def open_round(setting: Setting, state: State, rsu: Rsu, number: int, start_s: float) -> OpenRound:
+    """Round `number` of `rsu`, from `start_s`, which is now."""
     view, terms = observe(setting.world, setting.method, state, rsu, number, start_s)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
-    served = yield from _serve_all(env, setting, state, rsu, view, plan, terms)
-    return ServedRound(rsu, view, plan, estimated_j, tuple(served))
+    return OpenRound(rsu, view, plan, estimated_j, terms)
 
 
-def _serve_all(
-    env: simpy.Environment,
-    setting: Setting,
-    state: State,
-    rsu: Rsu,
-    view: RoundView,
-    plan: RoundPlan,
-    terms: Mapping[tuple[str, str], Terms],
-) -> Generator[simpy.Event, simpy.events.ConditionValue, list[Served]]:
-    """Starts every job, in order of vehicle, and waits for all."""
+def serve_round(
+    env: simpy.Environment, setting: Setting, state: State, opened: OpenRound
+) -> Generator[simpy.Event, simpy.events.ConditionValue, ServedRound]:
+    """The round until its last job has ended. Starts every job, in order of vehicle, and waits for all."""
+    rsu, view, plan = opened.rsu, opened.view, opened.plan
     starts = _starting_points(setting, state, view, plan)
     watching = _watch(setting, state, rsu, view)
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
-        own = terms[vehicle, assignment.task]
+        own = as_driven(setting.world, opened.terms[vehicle, assignment.task])
         start = starts[assignment.task, assignment.rank]
         if assignment.blocks is not None:
             start = without(start, _left_out(assignment, own))
@@ -75,7 +78,7 @@ def _serve_all(
         job = Job(own, assignment, training, view.start_s, setting.world.end_s)
         processes.append(env.process(_busy_meanwhile(state, serve(env, job, FEDERATED_COURSE, watching))))
     over = yield env.all_of(processes)
-    return list(over.values())
+    return ServedRound(rsu, view, plan, opened.estimated_j, tuple(over.values()))
 
 
 def _busy_meanwhile(

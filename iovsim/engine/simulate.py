@@ -12,8 +12,9 @@ from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.finish import finish
 from iovsim.engine.migrate import migrate
 from iovsim.engine.records import record_ledger
-from iovsim.engine.round import run_round
+from iovsim.engine.round import open_round, serve_round
 from iovsim.engine.state import Setting, Spent, State
+from iovsim.engine.traffic import drive_on
 from iovsim.rng import seed_of
 
 UNMEASURED = Metrics(samples=0, accuracy=0.0, macro_f1=0.0, loss=math.nan, calibration_error=math.nan)
@@ -71,9 +72,9 @@ def _city(
         if number and number % world.merge_every_rounds == 0:
             merge(setting, state, start_s, last=False)
         progress(number / rounds(world))
-        over = yield env.all_of(
-            [env.process(run_round(env, setting, state, rsu, number, start_s)) for rsu in world.rsus]
-        )
+        opened = [open_round(setting, state, rsu, number, start_s) for rsu in world.rsus]
+        drive_on(setting, opened, min(start_s + world.round_period_s, world.end_s))
+        over = yield env.all_of([env.process(serve_round(env, setting, state, of_rsu)) for of_rsu in opened])
         finish(setting, state, migrate(world, list(over.values())))
         state.busy.clear()
 

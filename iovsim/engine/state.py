@@ -16,6 +16,8 @@ from iovsim.domain import (
     Policy,
     PriceRule,
     Pruning,
+    Traffic,
+    TrafficRule,
     Trainer,
     Tuning,
     World,
@@ -29,7 +31,7 @@ from iovsim.results.recorder import Recorder
 @dataclass(frozen=True, slots=True)
 class Method:
     """What is compared: who is asked to do what, how updates are joined, how budgets and prices move, what is foreseen,
-    and what becomes of jobs whose vehicles leave."""
+    what becomes of jobs whose vehicles leave, and what is done to traffic."""
 
     policy: Policy
     aggregator: Aggregator
@@ -38,6 +40,7 @@ class Method:
     tuning: Tuning = Tuning.LORA
     price: PriceRule = field(default_factory=NoPrice)
     fallback: Fallback | None = None
+    traffic: TrafficRule | None = None  # in live runs only
     stacks: bool = False  # clients train new adapters beside the global one (`Aggregator`)
     pruning: Pruning | None = None
     partial: bool = False  # clients need not have all blocks
@@ -56,6 +59,7 @@ class Setting:
     trainer: Trainer
     recorder: Recorder
     keep_adapter: KeepAdapter
+    traffic: Traffic | None = None  # of a live run, which drives it
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,12 @@ def terms_of(
     link = world.links.link(contact.contact)
     held = vehicle.shards[task.task].held(time_s)
     return Terms(contact, link, vehicle.device, task, held, world.radio, tuning, price_bits, ranks_down)
+
+
+def as_driven(world: World, terms: Terms) -> Terms:
+    """The same terms, with contact and link as far as they are known now; in a live run they have grown."""
+    contact = terms.contact.contact
+    return replace(terms, contact=world.contacts[contact], link=world.links.link(contact))
 
 
 def charged(terms: Terms, assignment: Assignment) -> Architecture:

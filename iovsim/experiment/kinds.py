@@ -8,7 +8,7 @@ from typing import Any, get_args
 from iovsim.config import BackboneSection, DataSection
 from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
-from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES
+from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, TRAFFIC_RULES
 from iovsim.radio import FADING, PATH_LOSS, SHADOWING
 
 
@@ -26,6 +26,7 @@ KINDS: Mapping[str, Mapping[str, Callable[..., object]]] = {
     "price": PRICES,
     "forecast": FORECASTS,
     "fallback": FALLBACKS,
+    "traffic": TRAFFIC_RULES,
     "radio.path_loss": PATH_LOSS,
     "radio.shadowing": SHADOWING,
     "radio.fading": FADING,

@@ -1,4 +1,4 @@
-"""A policy file becomes a method: policy, aggregator, rules of budgets and prices, forecast, fallback."""
+"""A policy file becomes a method: policy, aggregator, rules of budgets and prices, forecast, fallback, traffic rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iovsim.experiment.registry import make
 from iovsim.experiment.tasks import check_tuning
 from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
-from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, StagedPolicy
+from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, TRAFFIC_RULES, StagedPolicy
 from iovsim.policies.bandit_rank import BanditRank
 from iovsim.policies.price import DualPrice
 
@@ -35,6 +35,7 @@ def build_method(file: PolicyFile) -> Method:
         fallback=make(
             file.fallback, FALLBACKS, f"{where}, fallback", () if file.fallback.kind == "none" else ("choose",)
         ),
+        traffic=make(file.traffic, TRAFFIC_RULES, f"{where}, traffic", () if file.traffic.kind == "none" else ("act",)),
     )
 
 
@@ -50,11 +51,27 @@ def check_references(method: Method, where: str) -> None:
             )
 
 
+def check_source(scenario: Scenario, file: PolicyFile) -> None:
+    """Raises `ScenarioError` for a method that acts on traffic that is over, or foresees traffic that has not been."""
+    where, live = f"{scenario.where}: policy {file.name!r}", scenario.mobility.source == "live"
+    if file.traffic.kind != "none" and not live:
+        raise ScenarioError(
+            f"{where}: its traffic rule {file.traffic.kind!r} acts on vehicles, but they are replayed; set "
+            "mobility.source = 'live' in the scenario."
+        )
+    if file.forecast.kind == "oracle" and live:
+        raise ScenarioError(
+            f"{where}: forecast 'oracle' knows when contacts end, which in a live run nobody does; choose another, or "
+            "set mobility.source = 'replay' in the scenario."
+        )
+
+
 def method_for(scenario: Scenario, file: PolicyFile) -> Method:
     """The method, once what it needs of the scenario's tasks is there. Raises `ScenarioError`."""
     method = build_method(file)
     check_references(method, f"policy {file.name!r}")
     check_tuning(scenario, method.tuning)
+    check_source(scenario, file)
     with located(f"{scenario.where}: policy {file.name!r}, budget, kind {file.budget.kind!r}"):
         method.budget.check(len(scenario.tasks))
     return method

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from iovsim.errors import ResultsError
 from iovsim.experiment.city import Progress
 from iovsim.experiment.code import package_sha256
 from iovsim.experiment.inputs import policy_inputs, scenario_inputs
+from iovsim.experiment.live import simulate_live
 from iovsim.experiment.method import method_for
 from iovsim.experiment.world import BuiltWorld, build_world, record_world
+from iovsim.files import scratch, whole_file
 from iovsim.learning.adapter_files import save_adapter
 from iovsim.learning.batched.state_files import StatesPlace
 from iovsim.learning.prepared import LearningTask
@@ -26,7 +29,7 @@ from iovsim.learning.trainers import build_trainer, check_trainer
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, RunState, Stage, StoreRecord
 from iovsim.results.folder import check_free
 from iovsim.results.manifest import NAME, Input, Origin
-from iovsim.results.state import state_in
+from iovsim.results.state import TRAFFIC, state_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,30 @@ def run_one(
         stored = None
         if spec.store is not None:
             stored = stored_trainer(ready.trainer, ready.tasks, spec.training, spec.store, _code())
-        record_world(built, folder.recorder)
         rules = {t.task: t.lora for t in built.world.tasks}
 
         def keep(task: str, name: str, adapter: Adapter, heads: Mapping[str, Head]) -> None:
             save_adapter(adapter, built.backbones[task], rules[task], folder.adapter_path(task, name), heads)
 
         setting = Setting(built.world, method, stored or ready.trainer, folder.recorder, keep)
-        simulate(setting, lambda done: progress("simulating", done))
+        if spec.scenario.mobility.source == "live":
+            _run_live(spec, setting, built, cache, progress)
+        else:
+            simulate(setting, lambda done: progress("simulating", done))
+            record_world(built, folder.recorder)
         if stored is not None:
             folder.manifest = replace(folder.manifest, store=StoreRecord(stored.counts, stored.problem))
     return spec.out
+
+
+def _run_live(spec: RunSpec, setting: Setting, built: BuiltWorld, cache: Path, progress: Progress) -> None:
+    """With SUMO beside. Traffic that was changed is kept in the folder, as a trace that can be replayed."""
+    with scratch(cache / "live") as part:
+        found = simulate_live(spec.scenario, built, setting, part, progress)
+        record_world(found, setting.recorder)
+        if found.city is not built.city:
+            with whole_file(spec.out / TRAFFIC) as kept:
+                shutil.copyfile(found.city.trace, kept)
 
 
 def _code() -> str:

@@ -169,12 +169,15 @@ def built_sha256(world: World, city: City) -> str:
 
 
 def without_paths(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as plain data without its title and file names, which say nothing about the world."""
+    """The scenario as plain data without its title and file names, which say nothing about the world.
+
+    Nor does it count whether traffic is replayed or driven live: a world is what is so before anybody acts.
+    """
     plain = scenario.model_dump(
         mode="json",
         exclude={
             "title": True,
-            "mobility": {"map", "sumocfg", "trace", "ignore_route_errors"},
+            "mobility": {"map", "sumocfg", "trace", "ignore_route_errors", "source", "coupling", "gui"},
             "rsus": {"file", "traffic_trace"},
         },
     )

@@ -16,7 +16,7 @@ from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactColumns, 
 from iovsim.mobility.coverage import FREE
 from iovsim.mobility.trace import Trace, TraceBlock
 
-__all__ = ["ContactTable", "extract"]
+__all__ = ["ContactTable", "Pass", "extract"]
 
 RANGE, HANDOVER, VANISHED, HORIZON = (
     ENDS.index(end) for end in (ContactEnd.RANGE, ContactEnd.HANDOVER, ContactEnd.VANISHED, ContactEnd.HORIZON)
@@ -57,7 +57,7 @@ def extract(
     _check(trace, rsus, hysteresis_m, begin_s, stop_s)
     if not rsus:
         return ContactTable(_columns(_Log(), rsus, ()))
-    pass_ = _Pass(Attachment(rsus, hysteresis_m, USUAL_MPS * trace.step_s), begin_s, stop_s, trace.step_s, trace.jump_m)
+    pass_ = Pass(Attachment(rsus, hysteresis_m, USUAL_MPS * trace.step_s), begin_s, stop_s, trace.step_s, trace.jump_m)
     names: Sequence[str] = ()
     for block in trace.blocks(begin_s - trace.step_s, stop_s + trace.step_s):
         names = block.names
@@ -194,7 +194,7 @@ class _Runs:
         return np.searchsorted(self.starts, rows, side="right") - 1
 
 
-class _Pass:
+class Pass:
     """State of one pass: by vehicle code, its last sample in the block before, its RSU and the open contact."""
 
     def __init__(self, attachment: Attachment, begin_s: float, stop_s: float, step_s: float, jump_m: float) -> None:
@@ -209,6 +209,10 @@ class _Pass:
     def block(self, block: TraceBlock) -> None:
         """Take the next block: vehicles move from sample to sample, the first ones from the block before."""
         self._know(len(block.names))
+        if len(block) == 0:
+            self._lose(block.vehicle)
+            self.carried = block.vehicle
+            return
         heads = _heads(block.vehicle)
         track = _Track(block, heads, self.last[:, block.vehicle[heads]])
         joined = track.joined(1.5 * self.step_s, self.jump_m)

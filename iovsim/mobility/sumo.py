@@ -10,7 +10,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO
@@ -205,19 +205,29 @@ class _Run:
             yield frame
 
     def _command(self) -> list[str]:
-        _write_config(self.config, self.folder / "run.sumocfg")
-        # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it
-        # leads from wherever they would lie up to the root and down into our folder.
-        into_folder = "../" * 64 + self.folder.relative_to(self.folder.anchor).as_posix() + "/"
         named = {option for section in self.config.sections.values() for option in section}
-        looks = ["fcd"] if any(option.startswith("device.fcd.") for option in named) else []
+        looks = ["fcd"] if chooses_vehicles(self.config) else []
         looks += ["routes"] if "ignore-route-errors" in named else []  # then SUMO says nothing of them
         command = [sys.executable, "-P", str(sumo_process.__file__), repr(self.end_s), ",".join(looks)]
-        command += ["--configuration-file", "run.sumocfg", "--output-prefix", into_folder]
-        for option, value in self.options.items():
-            command += [f"--{option}", str(value)]
-        command += ["--threads", "1", "--device.rerouting.threads", "0"]  # several threads do not repeat: sumo#15994
-        return [*command, "--no-step-log", "true"]
+        return [*command, *simulation_options(self.config, self.folder, self.options)]
+
+
+def chooses_vehicles(config: SumoConfig) -> bool:
+    """Whether a `device.fcd` section says which vehicles are recorded."""
+    return any(option.startswith("device.fcd.") for options in config.sections.values() for option in options)
+
+
+def simulation_options(config: SumoConfig, folder: Path, options: Mapping[str, float]) -> list[str]:
+    """What SUMO is to be started with; all that it writes comes to lie in `folder`, which is absolute."""
+    _write_config(config, folder / "run.sumocfg")
+    # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it
+    # leads from wherever they would lie up to the root and down into our folder.
+    into_folder = "../" * 64 + folder.relative_to(folder.anchor).as_posix() + "/"
+    command = ["--configuration-file", str(folder / "run.sumocfg"), "--output-prefix", into_folder]
+    for option, value in options.items():
+        command += [f"--{option}", str(value)]
+    command += ["--threads", "1", "--device.rerouting.threads", "0"]  # several threads do not repeat: sumo#15994
+    return [*command, "--no-step-log", "true"]
 
 
 def _samples(frame: Frame) -> Samples:

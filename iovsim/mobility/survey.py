@@ -76,7 +76,7 @@ def district_stays(
         last_s = np.pad(last_s, (0, len(names) - len(last_s)))
         order = np.argsort(window.vehicle, kind="stable")
         vehicle, time_s = window.vehicle[order], window.time_s[order]
-        district = _districts(window.x_m[order], window.y_m[order], bounds, per_side)
+        district = districts_of(window.x_m[order], window.y_m[order], bounds, per_side)
         before = np.roll(district, 1)
         first = np.flatnonzero(np.diff(vehicle, prepend=-1))
         before[first] = now[vehicle[first]]
@@ -99,7 +99,9 @@ def district_stays(
     return table.sort_values(["vehicle", "start_s"], ignore_index=True)
 
 
-def _districts(x_m: FloatArray, y_m: FloatArray, bounds: tuple[float, float, float, float], per_side: int) -> IntArray:
+def districts_of(
+    x_m: FloatArray, y_m: FloatArray, bounds: tuple[float, float, float, float], per_side: int
+) -> IntArray:
     """The district (n,) of each position; positions beyond the bounds belong to the nearest one."""
     west, south, east, north = bounds
     column = np.clip(((x_m - west) / (east - west) * per_side).astype(np.int64), 0, per_side - 1)

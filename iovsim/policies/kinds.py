@@ -1,4 +1,4 @@
-"""The policies, stages, rules of budgets and prices, and fallbacks that a policy file can name.
+"""The policies, stages, rules of budgets and prices, fallbacks and traffic rules that a policy file can name.
 
 A new one is one small file and one line here. Outside ones need no line: a policy file may name them as
 `kind = "package.module:Class"`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iovsim.domain import BudgetPolicy, Fallback, Policy, PriceRule, Stage
+from iovsim.domain import BudgetPolicy, Fallback, Policy, PriceRule, Stage, TrafficRule
 from iovsim.policies.account import AverageBudget
 from iovsim.policies.authors_budget import AuthorsBudgets
 from iovsim.policies.authors_rank import AuthorsRank
@@ -25,6 +25,7 @@ from iovsim.policies.random_blocks import RandomBlocks
 from iovsim.policies.rank import FixedRank, ResidualContactRank, TierRank
 from iovsim.policies.select import SelectAll, SelectRandom
 from iovsim.policies.staged import StagedPolicy
+from iovsim.policies.stay_covered import StayCovered
 
 
 def all_available(rank: int = 8) -> StagedPolicy:
@@ -39,6 +40,10 @@ def random_selection(clients: int = 4, rank: int = 8) -> StagedPolicy:
 
 def no_fallback() -> None:
     """Jobs go on until their vehicles leave."""
+
+
+def no_traffic_rule() -> None:
+    """Vehicles drive as they would."""
 
 
 def residual_contact_rank(safety: float = 0.8) -> StagedPolicy:
@@ -87,3 +92,5 @@ FALLBACKS: dict[str, Callable[..., Fallback | None]] = {
     "cost": CheapestWay,
     "early-upload": EarlyUpload,
 }
+
+TRAFFIC_RULES: dict[str, Callable[..., TrafficRule | None]] = {"none": no_traffic_rule, "stay-covered": StayCovered}

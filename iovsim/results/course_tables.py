@@ -44,7 +44,7 @@ COURSE = (
             count("round", "number of the round at this RSU"),
             text("task", "the task"),
             text("vehicle", "the vehicle"),
-            count("contact", "the contact over which the job ran"),
+            count("contact", "the contact over which the job ran; its `end_s` less `start_s` here really was left"),
             text("tier", "device tier of the vehicle"),
             count("rank", "LoRA rank that was trained"),
             count("blocks_left_out", "blocks with adapters that the client's model had not"),
@@ -64,7 +64,6 @@ COURSE = (
             text("arrived_at", "the RSU that got the update; empty if none did"),
             real("distance_m", "m", "distance to the RSU when the job was planned"),
             maybe("forecast_residual_s", "s", "forecast of the rest of the contact at the start; null if unbounded"),
-            real("true_residual_s", "s", "what the rest of the contact really was"),
             real(
                 "memory_bits", "bit", "memory that its training takes, by formula (iovsim.energy.training_memory_bits)"
             ),
@@ -105,6 +104,23 @@ COURSE = (
             one_of("phase", ("", *PhaseKind), "in which phase (iovsim.domain.PhaseKind); empty outside of jobs"),
             one_of("cause", (*PhaseKind, "wasted"), "why: what the job did, or wasted where it was lost or failed"),
             real("energy_j", "J", "the energy"),
+        ),
+    ),
+    Table(
+        "actions",
+        "one thing that the method had a vehicle do in traffic; empty but for live runs",
+        (
+            real("time_s", "s", "when, simulated time"),
+            text("rsu", "the RSU whose client the vehicle was"),
+            count("round", "number of the round at this RSU"),
+            text("vehicle", "the vehicle"),
+            one_of("action", ("reroute", "speed", "stop"), "go by way of an edge, keep a speed, or stop to charge"),
+            text("place", "the edge or the charging station; empty for a speed"),
+            maybe("speed_mps", "m/s", "the speed; null for the others"),
+            maybe("until_s", "s", "how long the speed was to be kept, simulated time; null for the others"),
+            maybe("stay_s", "s", "how long it was to stop; null for the others"),
+            Column("done", ColumnType.FLAG, "", "whether SUMO took it"),
+            text("message", "why it could not be done; empty where it was"),
         ),
     ),
     Table(

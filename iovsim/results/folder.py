@@ -17,7 +17,7 @@ from iovsim.files import PART, explained
 from iovsim.locks import is_taken, let_go, taken
 from iovsim.results.manifest import Manifest, RunStatus, now, write_manifest
 from iovsim.results.recorder import Recorder, TableFile, tables_dir
-from iovsim.results.state import ADAPTERS, FIGURES, Stage, state_in
+from iovsim.results.state import ADAPTERS, FIGURES, TRAFFIC, Stage, state_in
 
 
 @dataclass
@@ -152,3 +152,4 @@ def _clear(path: Path) -> None:
         for folder in (tables_dir(path), path / ADAPTERS, path / FIGURES, *path.glob(f"{PART}*")):
             if folder.is_dir():
                 shutil.rmtree(folder)
+        (path / TRAFFIC).unlink(missing_ok=True)

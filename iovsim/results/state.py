@@ -15,8 +15,9 @@ from iovsim.results.specification import differences, named
 
 ADAPTERS = "adapters"
 FIGURES = "figures"
+TRAFFIC = "traffic.parquet"
 
-OURS = frozenset({NAME, LOCK, TABLES_DIR, ADAPTERS, FIGURES})
+OURS = frozenset({NAME, LOCK, TABLES_DIR, ADAPTERS, FIGURES, TRAFFIC})
 """What a run writes into its folder, beside what it is just writing."""
 
 

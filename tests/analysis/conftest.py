@@ -258,7 +258,6 @@ def _fill_job(
         arrived_at=rsu if delivered else "",
         distance_m=100.0,
         forecast_residual_s=40.0,
-        true_residual_s=35.0,
         memory_bits=8e9,
         downlink_bits=1e6,
         uplink_bits=1e6,

@@ -20,7 +20,7 @@ from iovsim.results import TABLES, Recorder, recorder
 from iovsim.results.recorder import table_path
 
 Rows = dict[str, dict[str, Any]]
-UNITS = {"s": "s", "m": "m", "hz": "Hz", "j": "J", "w": "W", "bits": "bit", "db": "dB"}
+UNITS = {"s": "s", "m": "m", "mps": "m/s", "hz": "Hz", "j": "J", "w": "W", "bits": "bit", "db": "dB"}
 
 
 def test_every_unit_agrees_with_the_suffix_of_the_name() -> None:
