@@ -105,7 +105,9 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 def with_traffic(city: City, scenario: Scenario, seed: int, trace: Path, folder: Path, progress: Progress) -> City:
     """The same city under other traffic; what follows from that is kept in `folder`."""
     _derive(scenario, seed, trace, city.roadmap, city.rsus, city.channel, folder, progress)
-    return _load(folder, trace, sha256_of(trace), city.map_sha256, city.roadmap, city.rsus, city.channel)
+    return _load(
+        folder, city.sites, trace, sha256_of_trace(trace), city.map_sha256, city.roadmap, city.rsus, city.channel
+    )
 
 
 def _load(

@@ -97,7 +97,7 @@ def _explained(where: str, *kinds: type[Exception], errors: Path | None = None) 
         with suppress(OSError):
             said = "" if errors is None else errors.read_text(errors="replace")
         told = sumo_message(said) if said.strip() else str(error).strip().rstrip(".")
-        raise TraceError(f"{where}: SUMO stopped in the middle of the live run: {told}; run it again.") from None
+        raise TraceError(f"{where}: SUMO broke the live run off: {told}; put that right, or run it again.") from None
 
 
 def _libsumo(where: str) -> Any:

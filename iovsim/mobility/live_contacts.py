@@ -129,8 +129,8 @@ class LiveContacts:
         )
         if found != met:
             raise TraceError(
-                f"{where}: SUMO recorded {len(found)} contacts where the live run met {len(met)}, or "
-                "others; report this as a fault of iovsim."
+                f"{where}: its traffic gives {len(found)} contacts where the live run met {len(met)}, or others; "
+                "please report this fault of iovsim."
             )
 
     def _digest(self) -> None:

@@ -136,7 +136,7 @@ def test_whoever_is_met_only_live_is_made_by_name(tmp_path: Path, session_cache:
 
 
 def test_what_fits_no_live_or_no_replayed_run_is_refused() -> None:
-    stays = policy(traffic={"kind": "stay-covered"})
+    stays = load_policy("stay-covered")
     method_for(scenario(source="live"), stays)
     with pytest.raises(ScenarioError, match=r"traffic rule 'stay-covered' acts on vehicles, but they are replayed"):
         method_for(scenario(), stays)
@@ -166,10 +166,10 @@ class Killing:
 def test_a_sumo_that_is_lost_ends_the_run_and_leaves_nothing_half_written(tmp_path: Path, session_cache: Path) -> None:
     out = tmp_path / "run"
     killing = load_policy("with-fallback", {"policy": {"kind": f"{Killing.__module__}:Killing"}})
-    with pytest.raises(TraceError, match=r"portside\.sumocfg: SUMO stopped in the middle of the live run"):
+    with pytest.raises(TraceError, match=r"portside\.sumocfg: SUMO broke the live run off"):
         run(scenario(source="live", coupling="traci"), killing, out, session_cache)
     manifest = read_manifest(out)
     assert manifest.status is RunStatus.FAILED
-    assert "SUMO stopped in the middle of the live run" in str(manifest.error)
+    assert "SUMO broke the live run off" in str(manifest.error)
     assert contents(out).keys() <= {".lock"}
     assert not list((session_cache / "live").iterdir())

@@ -171,7 +171,9 @@ def test_a_sumo_that_is_killed_is_one_error(crossing: Path, tmp_path: Path) -> N
             os.kill(process.pid, signal.SIGKILL)
             traffic.advance(60.0)
 
-    with pytest.raises(TraceError, match=r"n.sumocfg: SUMO stopped in the middle of the live run: .*; run it again\.$"):
+    with pytest.raises(
+        TraceError, match=r"n.sumocfg: SUMO broke the live run off: .*; put that right, or run it again\.$"
+    ):
         drive_on()
     assert not sumos()
 

@@ -120,5 +120,7 @@ def test_another_recording_is_told_apart(make_trace: MakeTrace) -> None:
         return extract(make_trace({name: track}, name=f"{name}.parquet"), RSUS, start_s=0.0, end_s=3.0)
 
     live.check(table("v"), "town.sumocfg")
-    with pytest.raises(TraceError, match=r"town.sumocfg: SUMO recorded 1 contacts where the live run met 1, or others"):
+    with pytest.raises(
+        TraceError, match=r"town.sumocfg: its traffic gives 1 contacts where the live run met 1, or others"
+    ):
         live.check(table("w"), "town.sumocfg")
