@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,10 @@ class Sumo:
 def in_process(options: Sequence[str], where: str) -> Iterator[Sumo]:
     """libsumo, with a simulation loaded.
 
-    Raises `TraceError` where libsumo is missing or of another version than SUMO, where a simulation is loaded already
-    (it holds only one a process), and for whatever SUMO refuses inside the block, in its words.
+    Raises `TraceError` where libsumo is missing, where a simulation is loaded already (it holds only one a process),
+    and for whatever SUMO refuses inside the block, in its words.
     """
-    libsumo = _libsumo(where)
+    libsumo = _libsumo()
     if libsumo.simulation.isLoaded():
         raise TraceError(
             f"{where}: libsumo steps another simulation in this process, and can only one; set mobility.coupling = "
@@ -62,8 +62,10 @@ def in_process(options: Sequence[str], where: str) -> Iterator[Sumo]:
 def by_socket(options: Sequence[str], where: str, *, gui: bool, errors: Path) -> Iterator[Sumo]:
     """A TraCI connection to a SUMO program of its own, with a window if `gui`; it ends with the block.
 
-    `errors` is a file for what SUMO has to say. Raises `TraceError` where SUMO does not start, or is lost.
+    `errors` is a file for what SUMO has to say. Raises `TraceError` where the program is of another version than
+    libsumo, does not start, or is lost.
     """
+    _check_program(where)
     command = sumo_command()
     program = [command[0] + "-gui", "--start", "true", "--quit-on-end", "true"] if gui else command
     port = getFreeSocketPort()
@@ -100,19 +102,18 @@ def _explained(where: str, *kinds: type[Exception], errors: Path | None = None) 
         raise TraceError(f"{where}: SUMO broke the live run off: {told}; put that right, or run it again.") from None
 
 
-def _libsumo(where: str) -> Any:
-    try:
-        found = version("libsumo")
-    except PackageNotFoundError:
-        raise TraceError(
-            f"{where}: a live run needs libsumo, which is not installed; run: pip install "
-            f"libsumo=={sumo_version()}, or set mobility.coupling = 'traci'."
-        ) from None
+def _check_program(where: str) -> None:
+    """The world was recorded by libsumo."""
+    found = version("eclipse-sumo")
     if found != sumo_version():
         raise TraceError(
-            f"{where}: libsumo is version {found}, SUMO {sumo_version()}, and their traffic may differ; run: "
-            f"pip install libsumo=={sumo_version()}"
+            f"{where}: SUMO's program is version {found}, libsumo {sumo_version()}, and their traffic may differ; run: "
+            f"pip install eclipse-sumo=={sumo_version()}, or set mobility.coupling = 'libsumo'."
         )
+
+
+def _libsumo() -> Any:
+    sumo_version()  # raises where there is none
     environment = sumo_environment()
     os.environ |= {name: environment[name] for name in ("SUMO_HOME", "PROJ_DATA", "PROJ_LIB")}
     asked = os.environ.get("LIBSUMO_AS_TRACI")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec as find
 from pathlib import Path
 from typing import Any
 
@@ -185,18 +185,17 @@ def test_a_second_simulation_in_one_process_is_refused(crossing: Path, opened: A
     opened(crossing, "traci").advance(20.0)
 
 
-def test_without_a_libsumo_that_fits_live_runs_are_refused(
+def test_a_program_of_another_version_than_libsumo_is_refused(
     crossing: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(couplings, "version", lambda name: "1.0")
-    with pytest.raises(TraceError, match=r"libsumo is version 1\.0, SUMO .*pip install libsumo=="):
-        opened(crossing)
+    with pytest.raises(TraceError, match=r"SUMO's program is version 1\.0, libsumo .*pip install eclipse-sumo=="):
+        opened(crossing, "traci")
 
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(couplings, "version", missing)
-    with pytest.raises(TraceError, match=r"libsumo, which is not installed; run: pip install libsumo==.*'traci'"):
+def test_without_libsumo_live_runs_are_refused(crossing: Path, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "libsumo" else find(name))
+    with pytest.raises(TraceError, match=r"libsumo is not installed; run: pip install libsumo"):
         opened(crossing)
 
 
@@ -212,6 +211,6 @@ def test_what_sumo_refuses_at_its_start_is_told_in_its_words(crossing: Path, cou
 
 
 def test_importing_libsumo_says_nothing() -> None:
-    code = "from iovsim.mobility.coupling import _libsumo; _libsumo('here')"
+    code = "from iovsim.mobility.coupling import _libsumo; _libsumo()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
