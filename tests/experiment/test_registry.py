@@ -234,6 +234,6 @@ def test_a_wrong_fallback_is_refused(table: dict[str, object], message: str) -> 
 
 def test_a_bandit_and_its_price_count_in_the_same_joules() -> None:
     load = {"price.reference_j": 20.0}
-    with pytest.raises(ScenarioError, match="energy_ref_j is 50, the price's reference_j is 20"):
+    with pytest.raises(ScenarioError, match="energy_ref_j is 75, the price's reference_j is 20"):
         method_for(load_scenario("tiny"), load_policy("p1", load))
     assert method_for(load_scenario("tiny"), load_policy("p1")).price.bits == 32.0
