@@ -15,8 +15,8 @@ from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError
 from iovsim.experiment.code import package_sha256
 from iovsim.files import sha256_of, write_whole
+from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import PLANNED, Site, check_sites, place_rsus, read_sites, traffic_of
-from iovsim.mobility.placement.degrees import net_degrees
 from iovsim.mobility.roadmap import RoadMap
 from iovsim.mobility.sumo import traffic_sha256
 from iovsim.mobility.sumo_config import SumoInputs, sumo_version
@@ -37,10 +37,11 @@ def place(scenario: Scenario, inputs: SumoInputs, roadmap: RoadMap, cache: Path,
         sites = tuple(Site(s.name, s.x_m, s.y_m, s.range_m, s.height_m) for s in section.sites)
         check_sites(sites, roadmap)
     elif section.file is not None:
+        plane = plane_of(inputs.net)
         sites = read_sites(
             scenario.resolved(section.file),
             roadmap,
-            net_degrees(inputs.net),
+            plane.metres if plane else None,
             count=section.count,
             spacing_m=section.spacing_m,
         )

@@ -19,7 +19,7 @@ from iovsim.mobility.contact_log import TIME
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactTable
 from iovsim.mobility.contacts import USUAL_MPS, Pass
 from iovsim.mobility.samples import Samples
-from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle
+from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +81,7 @@ class LiveContacts:
     def settle(self, now_s: float) -> None:
         """Has the book hold all that is known by now of contacts that are not over at `now_s`."""
         if self._waiting:
-            self._pass.block(by_vehicle(_joined(self._waiting), "live", None))
+            self._pass.block(by_vehicle(joined(self._waiting), "live", None))
             self._waiting = []
             if self._known_s == self._end_s:
                 self._pass.finish()
@@ -160,18 +160,6 @@ class LiveContacts:
         for contact, end_s in zip(contacts.tolist(), ends_s.tolist(), strict=True):
             if contact in self._growing:
                 self._growing[contact].end_s, self._growing[contact].end = end_s, end
-
-
-def _joined(blocks: Sequence[TraceBlock]) -> TraceBlock:
-    return TraceBlock(
-        time_s=np.concatenate([b.time_s for b in blocks]),
-        vehicle=np.concatenate([b.vehicle for b in blocks]),
-        names=blocks[0].names,
-        x_m=np.concatenate([b.x_m for b in blocks]),
-        y_m=np.concatenate([b.y_m for b in blocks]),
-        speed_mps=np.concatenate([b.speed_mps for b in blocks]),
-        angle_deg=np.concatenate([b.angle_deg for b in blocks]),
-    )
 
 
 def _is_over(contact: _Growing, end_s: float, now_s: float) -> bool:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import ScenarioError
+from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import Site, Traffic, place_rsus, read_sites, traffic_of
 from iovsim.mobility.placement.centrality import betweenness
 from iovsim.mobility.placement.clusters import k_means, spread
 from iovsim.mobility.placement.coverage import greedy
-from iovsim.mobility.placement.degrees import net_degrees
 from iovsim.mobility.roadmap import Junction, RoadMap, Street
 
 from .conftest import MakeTrace
@@ -235,13 +235,13 @@ def test_a_net_s_projection(tmp_path: Path) -> None:
     net.write_text(
         '<net><location netOffset="-285448.66,-5492398.13" projParameter="+proj=utm +zone=32 +ellps=WGS84"/></net>'
     )
-    degrees = net_degrees(net)
-    assert degrees is not None
+    plane = plane_of(net)
+    assert plane is not None
     # on the zone's central meridian east is 500 km, at the equator north is 0: by definition of UTM
-    x_m, y_m = degrees(np.array([9.0]), np.array([0.0]))
+    x_m, y_m = plane.metres(np.array([9.0]), np.array([0.0]))
     assert (x_m[0], y_m[0]) == pytest.approx((500000.0 - 285448.66, -5492398.13), abs=1e-6)
     net.write_text('<net><location netOffset="0,0" projParameter="!"/></net>')
-    assert net_degrees(net) is None
+    assert plane_of(net) is None
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,17 @@ def utm_plane(lon: float, lat: float) -> Plane:
 
 def net_plane(net: Path) -> Plane:
     """The plane of a SUMO net. Raises `TraceError` for a file that is no net, or a net without projection."""
+    plane = plane_of(net)
+    if plane is None:
+        raise TraceError(
+            f"{net}: a net without projection (projParameter '!'): degrees have no place on it. Build it anew from "
+            f"OpenStreetMap, or leave the net out to get metres of a UTM zone."
+        )
+    return plane
+
+
+def plane_of(net: Path) -> Plane | None:
+    """The same; None for a net without projection, whose metres are only its own."""
     with unpacked(net) as file:
         try:
             location = next((e for _, e in ET.iterparse(file, events=("start",)) if e.tag == "location"), None)
@@ -54,10 +65,7 @@ def net_plane(net: Path) -> Plane:
         raise TraceError(f"{net}: not a SUMO road network; expected <net> with a <location>.")
     projection = location.get("projParameter", "!")
     if not projection.startswith("+"):
-        raise TraceError(
-            f"{net}: a net without projection (projParameter {projection!r}): degrees have no place on it. Build it "
-            f"anew from OpenStreetMap, or leave the net out to get metres of a UTM zone."
-        )
+        return None
     try:
         x_m, y_m = (float(part) for part in location.get("netOffset", "").split(","))
     except ValueError:

@@ -101,3 +101,16 @@ def by_vehicle(block: TraceBlock, where: object, repairs: Repairs | None) -> Tra
         repairs.count("duplicate samples", len(at))
         block = block.take(np.append(True, ~twice))
     return block
+
+
+def joined(blocks: Sequence[TraceBlock]) -> TraceBlock:
+    """The rows of blocks of one reader, at least one, in turn; they share their names."""
+    return TraceBlock(
+        time_s=np.concatenate([b.time_s for b in blocks]),
+        vehicle=np.concatenate([b.vehicle for b in blocks]),
+        names=blocks[0].names,
+        x_m=np.concatenate([b.x_m for b in blocks]),
+        y_m=np.concatenate([b.y_m for b in blocks]),
+        speed_mps=np.concatenate([b.speed_mps for b in blocks]),
+        angle_deg=np.concatenate([b.angle_deg for b in blocks]),
+    )

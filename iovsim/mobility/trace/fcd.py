@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
 from iovsim.mobility.samples import Repairs
-from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle
+from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
 from iovsim.mobility.trace.parquet import check_columns, open_parquet, reading
 
 COLUMNS = ("timestep_time", "vehicle_id", "vehicle_x", "vehicle_y", "vehicle_angle", "vehicle_speed")
@@ -55,10 +55,10 @@ class FcdReader:
             if held + cut < BATCH_ROWS or (cut == 0 and rows.time_s[0] == waiting[-1].time_s[-1]):
                 waiting.append(rows)
                 continue
-            yield by_vehicle(_joined([*waiting, rows.take(slice(0, cut))]), self.path, repairs)
+            yield by_vehicle(joined([*waiting, rows.take(slice(0, cut))]), self.path, repairs)
             waiting = [rows.take(slice(cut, None))]
         if waiting:
-            yield by_vehicle(_joined(waiting), self.path, repairs)
+            yield by_vehicle(joined(waiting), self.path, repairs)
 
     def _open(self) -> pq.ParquetFile:
         file = open_parquet(self.path, read_dictionary=["vehicle_id"])
@@ -145,18 +145,6 @@ class FcdReader:
         if not np.isfinite(result).all():
             raise TraceError(f"{self.path}: column {name} holds a value that is not a number; record the trace again.")
         return result
-
-
-def _joined(blocks: list[TraceBlock]) -> TraceBlock:
-    return TraceBlock(
-        time_s=np.concatenate([b.time_s for b in blocks]),
-        vehicle=np.concatenate([b.vehicle for b in blocks]),
-        names=blocks[0].names,
-        x_m=np.concatenate([b.x_m for b in blocks]),
-        y_m=np.concatenate([b.y_m for b in blocks]),
-        speed_mps=np.concatenate([b.speed_mps for b in blocks]),
-        angle_deg=np.concatenate([b.angle_deg for b in blocks]),
-    )
 
 
 def _overlaps(group: pq.RowGroupMetaData, columns: list[str], begin_s: float | None, end_s: float | None) -> bool:

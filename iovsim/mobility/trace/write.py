@@ -17,7 +17,7 @@ from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
 from iovsim.files import whole_file
 from iovsim.mobility.samples import Samples
-from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle
+from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
 from iovsim.mobility.trace.format import ENCODING, KEY, NUMBERS, SCHEMA, VERSION, WINDOW_ROWS, WINDOW_S, Note, part_name
 
 LARGEST = 2**31 - 1
@@ -192,16 +192,7 @@ class _Maker:
         blocks = [block for block in blocks if len(block)]
         if not blocks:
             return
-        block = TraceBlock(
-            time_s=np.concatenate([b.time_s for b in blocks]),
-            vehicle=np.concatenate([b.vehicle for b in blocks]),
-            names=blocks[0].names,
-            x_m=np.concatenate([b.x_m for b in blocks]),
-            y_m=np.concatenate([b.y_m for b in blocks]),
-            speed_mps=np.concatenate([b.speed_mps for b in blocks]),
-            angle_deg=np.concatenate([b.angle_deg for b in blocks]),
-        )
-        block = by_vehicle(block, self.path, None)
+        block = by_vehicle(joined(blocks), self.path, None)
         starts = np.flatnonzero(np.diff(block.vehicle, prepend=-1))
         runs = np.diff(starts, append=len(block))
         names = pa.array([block.names[code] for code in block.vehicle[starts].tolist()], pa.string())
