@@ -24,7 +24,7 @@ Arrays inside a record are read-only by convention; no part writes into what it 
 from __future__ import annotations
 
 from iovsim.domain.arrays import Float32Array, FloatArray, IntArray
-from iovsim.domain.budgets import BudgetPolicy, CloudView, PriceRule, TaskUse
+from iovsim.domain.budgets import BudgetPolicy, CloudView, PriceRule, RoundUse, TaskUse
 from iovsim.domain.contacts import (
     Contact,
     ContactBook,
@@ -110,6 +110,7 @@ __all__ = [
     "Reroute",
     "RoundOutcome",
     "RoundPlan",
+    "RoundUse",
     "RoundView",
     "Rsu",
     "Scaling",

@@ -59,6 +59,17 @@ class BudgetPolicy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RoundUse:
+    """What a price rule may know of a task's round at one RSU."""
+
+    number: int  # of the round, from 0
+    budget_j: float
+    used_j: float  # what vehicles and RSU really spent
+    clients: int  # vehicles that could have been chosen
+    mean_clients: float  # over the RSU's rounds up to this one that had any; 0 where none had
+
+
 class PriceRule(Protocol):
     """Sets the dual price of a task's energy at an RSU, which begins at 0 and is broadcast with every download."""
 
@@ -67,6 +78,6 @@ class PriceRule(Protocol):
         """What the price adds to every download; 0 where none is broadcast."""
         ...
 
-    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
-        """The price after round `number`, from 0: `used_j` was spent, `clients` vehicles could have been chosen."""
+    def update(self, price: float, use: RoundUse) -> float:
+        """The price after a round that spent so much."""
         ...

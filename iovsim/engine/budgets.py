@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from iovsim.domain import CloudView, RoundOutcome, TaskUse, World
+from iovsim.domain import CloudView, RoundOutcome, RoundUse, TaskUse, World
 from iovsim.engine.ask import own_faults
 from iovsim.engine.records import record_budget
 from iovsim.engine.state import Setting, Spent, State
@@ -29,10 +29,10 @@ def settle(setting: Setting, state: State, outcome: RoundOutcome) -> None:
         spent.overrun_j += max(used_j - task.energy_budget_j, 0.0)
         where = f"RSU {outcome.rsu!r}, round {outcome.round}, task {task.task!r}, price rule {type(rule).__name__}"
         clients = sum(task.task in c.tasks for c in outcome.view.clients)
+        mean_clients = state.crowd[outcome.rsu, task.task].meet(clients)
+        use = RoundUse(outcome.round, task.energy_budget_j, used_j, clients, mean_clients)
         with own_faults(f"{where}: update()"):
-            price = rule.update(
-                task.price, number=outcome.round, used_j=used_j, budget_j=task.energy_budget_j, clients=clients
-            )
+            price = rule.update(task.price, use)
             admit_price(where, price)
         state.price[outcome.rsu, task.task] = price
 

@@ -13,7 +13,7 @@ from iovsim.engine.finish import finish
 from iovsim.engine.migrate import migrate
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import open_round, serve_round
-from iovsim.engine.state import Setting, Spent, State
+from iovsim.engine.state import Crowd, Setting, Spent, State
 from iovsim.engine.traffic import drive_on
 from iovsim.rng import seed_of
 
@@ -55,6 +55,7 @@ def initial_state(world: World, trainer: Trainer, tuning: Tuning = Tuning.LORA) 
         validated_before=dict.fromkeys(merged, UNMEASURED),
         spent={task: Spent() for task in merged},
         price={(r.rsu, t): 0.0 for r in world.rsus for t in r.tasks},
+        crowd={(r.rsu, t): Crowd() for r in world.rsus for t in r.tasks},
     )
 
 

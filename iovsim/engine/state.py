@@ -83,6 +83,20 @@ class Spent:
 
 
 @dataclass(slots=True)
+class Crowd:
+    """How many clients a task met at an RSU, in the rounds that had any."""
+
+    rounds: int = 0
+    clients: int = 0
+
+    def meet(self, clients: int) -> float:
+        """Counts a round's; gives the mean so far, 0 before the first."""
+        self.rounds += clients > 0
+        self.clients += clients
+        return self.clients / self.rounds if self.rounds else 0.0
+
+
+@dataclass(slots=True)
 class State:
     """The run so far. Keys of pairs are (rsu, task) or (vehicle, task)."""
 
@@ -94,6 +108,7 @@ class State:
     validated_before: dict[str, Metrics]  # when the budget rule was last asked
     spent: dict[str, Spent]
     price: dict[tuple[str, str], float]
+    crowd: dict[tuple[str, str], Crowd]
     contributions: dict[tuple[str, str], Contribution] = field(default_factory=dict)
     last_loss: dict[tuple[str, str], float] = field(default_factory=dict)
     best_loss: dict[str, float] = field(default_factory=dict)  # by task: of the latest period that brought updates

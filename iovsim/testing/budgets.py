@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from iovsim.domain import BudgetPolicy, CloudView, PriceRule, TaskUse
+from iovsim.domain import BudgetPolicy, CloudView, PriceRule, RoundUse, TaskUse
 from iovsim.engine.ask import own_faults
 from iovsim.engine.budgets import admit_budgets, admit_price
+from iovsim.engine.state import Crowd
 from iovsim.errors import PolicyError, ScenarioError
 from iovsim.rng import stream
 
@@ -48,15 +49,13 @@ def check_price(make: Callable[[], PriceRule]) -> None:
     if not (math.isfinite(first.bits) and first.bits >= 0):
         raise PolicyError(f"{name}: bits = {first.bits!r}; it must be a finite number from 0 on.")
     rng = stream(0, "check price")
-    price = 0.0
+    price, crowd = 0.0, Crowd()
     for number in range(200):
         used_j, budget_j = (float(rng.choice([0.0, 1e-3, 50.0, 1e6]) * rng.uniform()) for _ in range(2))
         clients = int(rng.integers(0, 20))
+        use = RoundUse(number, budget_j, used_j, clients, crowd.meet(clients))
         with own_faults(f"{name}: update()"):
-            one, other = (
-                rule.update(price, number=number, used_j=used_j, budget_j=budget_j, clients=clients)
-                for rule in (first, second)
-            )
+            one, other = (rule.update(price, use) for rule in (first, second))
         admit_price(f"{name}, round {number}", one)
         if one != other:
             raise PolicyError(f"{name}: two fresh instances set different prices after the same rounds.")

@@ -21,6 +21,7 @@ from iovsim.domain import (
     PriceRule,
     RoundOutcome,
     RoundPlan,
+    RoundUse,
     RoundView,
     World,
 )
@@ -183,10 +184,10 @@ def test_a_task_has_a_price_at_each_rsu_which_a_change_of_its_budget_leaves(run_
     prices = {(r.rsu, r.round, r.task): r.price for r in rounds.itertuples()}
     assert prices == policy.prices, "what is recorded is what was seen"
     for (_, _), mine in rounds.sort_values("round").groupby(["rsu", "task"]):
-        price = 0.0
-        for row in mine.itertuples():
+        price, met = 0.0, mine["clients"].where(mine["clients"] > 0).expanding().mean()
+        for row, mean in zip(mine.itertuples(), met, strict=True):
             assert row.price == price
-            price = rule.update(price, number=0, used_j=row.energy_j, budget_j=row.energy_budget_j, clients=row.clients)  # type: ignore[arg-type]
+            price = rule.update(price, RoundUse(0, row.energy_budget_j, row.energy_j, row.clients, mean))  # type: ignore[arg-type]
     assert rounds["price"].nunique() > 5
     assert len(set(rounds.query("round == 3")["price"])) > 1
     assert rounds["energy_budget_j"].nunique() == (6 if step_j else 2)
@@ -270,7 +271,7 @@ def test_a_price_that_is_none_is_refused(run_world: Runner, world: World, value:
     class Wrong:
         bits = 0.0
 
-        def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
+        def update(self, price: float, use: RoundUse) -> float:
             return value
 
     rule: PriceRule = Wrong()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from iovsim.domain import World
+from iovsim.domain import RoundUse, World
 from iovsim.policies.bandit_rank import ucb_dual
 from iovsim.policies.price import DualPrice
 from iovsim.policies.select import SelectAll
@@ -57,8 +57,8 @@ def test_with_a_slack_budget_the_price_stays_0_and_it_is_ucb(crowd: World, run_w
 def test_a_price_that_rose_returns_to_0_when_the_budget_is_slack_again() -> None:
     rule, price = PRICE, 0.0
     for number in range(40):
-        price = rule.update(price, number=number, used_j=600.0, budget_j=400.0, clients=10)
+        price = rule.update(price, RoundUse(number, 400.0, 600.0, 10, 10.0))
     assert price > 0
     for number in range(40, 400):
-        price = rule.update(price, number=number, used_j=600.0, budget_j=1200.0, clients=10)
+        price = rule.update(price, RoundUse(number, 1200.0, 600.0, 10, 10.0))
     assert price == 0.0

@@ -16,6 +16,7 @@ from iovsim.domain import (
     PriceRule,
     RoundOutcome,
     RoundPlan,
+    RoundUse,
     RoundView,
     Way,
     WayKind,
@@ -194,22 +195,22 @@ class Steady:
 
     bits: float = 32.0
 
-    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, use: RoundUse) -> float:
         return 0.5
 
 
 class Sinking(Steady):
-    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
-        return price + used_j - budget_j
+    def update(self, price: float, use: RoundUse) -> float:
+        return price + use.used_j - use.budget_j
 
 
 class ByHead(Steady):
-    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
-        return used_j / clients
+    def update(self, price: float, use: RoundUse) -> float:
+        return use.used_j / use.clients
 
 
 class Moody(Steady):
-    def update(self, price: float, *, number: int, used_j: float, budget_j: float, clients: int) -> float:
+    def update(self, price: float, use: RoundUse) -> float:
         return random.random()
 
 

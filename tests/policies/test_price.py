@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iovsim.domain import RoundUse
 from iovsim.errors import ScenarioError
 from iovsim.policies.price import DualPrice, NoPrice
 
@@ -18,25 +19,21 @@ JOULES = st.floats(0, 1e9)
 
 def test_one_step_by_hand() -> None:
     rule = DualPrice(step=0.4, reference_j=50.0)
-    assert rule.update(1.0, number=0, used_j=150.0, budget_j=100.0, clients=4) == pytest.approx(
-        1.0 + 0.4 * 50 / (50 * 4)
-    )
-    assert rule.update(1.0, number=0, used_j=60.0, budget_j=100.0, clients=2) == pytest.approx(
-        1.0 - 0.4 * 40 / (50 * 2)
-    )
+    assert rule.update(1.0, RoundUse(0, 100.0, 150.0, 6, 4.0)) == pytest.approx(1.0 + 0.4 * 50 / (50 * 4))
+    assert rule.update(1.0, RoundUse(0, 100.0, 60.0, 1, 2.0)) == pytest.approx(1.0 - 0.4 * 40 / (50 * 2))
 
 
 def test_falling_steps_are_shorter_from_round_to_round() -> None:
     rule = DualPrice(step=4.0, falling=True)
-    moves = [rule.update(1.0, number=k, used_j=150.0, budget_j=100.0, clients=10) - 1.0 for k in (0, 3, 99)]
+    moves = [rule.update(1.0, RoundUse(k, 100.0, 150.0, 10, 10.0)) - 1.0 for k in (0, 3, 99)]
     assert moves == pytest.approx([0.4, 0.2, 0.04])
 
 
-@given(st.floats(0, 10), JOULES, JOULES, st.integers(0, 1000))
+@given(st.floats(0, 10), JOULES, JOULES, st.integers(0, 1000), st.floats(1, 1000))
 def test_it_stays_between_0_and_the_most_and_moves_as_the_round_says(
-    price: float, used_j: float, budget_j: float, clients: int
+    price: float, used_j: float, budget_j: float, clients: int, mean_clients: float
 ) -> None:
-    after = DualPrice().update(price, number=0, used_j=used_j, budget_j=budget_j, clients=clients)
+    after = DualPrice().update(price, RoundUse(0, budget_j, used_j, clients, mean_clients))
     assert 0.0 <= after <= 10.0
     if used_j >= budget_j:
         assert after >= price
@@ -45,12 +42,12 @@ def test_it_stays_between_0_and_the_most_and_moves_as_the_round_says(
 
 
 def test_a_round_that_nobody_could_serve_leaves_it() -> None:
-    assert DualPrice().update(2.5, number=0, used_j=0.0, budget_j=100.0, clients=0) == 2.5
+    assert DualPrice().update(2.5, RoundUse(0, 100.0, 0.0, 0, 3.0)) == 2.5
 
 
 def test_without_a_price_there_is_none_and_nothing_is_sent() -> None:
     rule = NoPrice()
-    assert rule.update(0.0, number=0, used_j=1e6, budget_j=1.0, clients=1) == 0.0
+    assert rule.update(0.0, RoundUse(0, 1.0, 1e6, 1, 1.0)) == 0.0
     assert rule.bits == 0.0
     assert DualPrice().bits == 32.0
 
@@ -69,17 +66,25 @@ def test_wrong_parameters_are_refused(make: Callable[[], object], message: str) 
         make()
 
 
-def play(budget_j: Sequence[float], seed: int) -> tuple[list[float], list[float]]:
-    """Prices and joules of rounds with these budgets, in which ten clients of 25 to 75 J join where it is worth it."""
+def play(
+    budget_j: Sequence[float], seed: int, crowds: Sequence[int] = (10,), by_mean: bool = True
+) -> tuple[list[float], list[float]]:
+    """Prices and joules of rounds with these budgets, in which clients of 25 to 75 J join where it is worth it.
+
+    `crowds` are the numbers of clients of the rounds, over and over; without `by_mean` each round is taken for usual.
+    """
     rng = np.random.default_rng(seed)
     rule = DualPrice(step=4 / math.sqrt(len(budget_j)))
-    price, prices, spent = 0.0, [], []
-    for budget in budget_j:
-        worth, cost_j = rng.uniform(0, 1, 10), rng.uniform(25, 75, 10)
+    price, prices, spent, met = 0.0, [], [], 0
+    for number, budget in enumerate(budget_j):
+        clients = crowds[number % len(crowds)]
+        met += clients
+        worth, cost_j = rng.uniform(0, 1, clients), rng.uniform(25, 75, clients)
         used_j = float(cost_j[worth >= price * cost_j / rule.reference_j].sum())
         prices.append(price)
         spent.append(used_j)
-        price = rule.update(price, number=0, used_j=used_j, budget_j=budget, clients=10)
+        mean = met / (number + 1) if by_mean else clients
+        price = rule.update(price, RoundUse(0, budget, used_j, clients, mean))
     return prices, spent
 
 
@@ -93,6 +98,14 @@ def test_a_binding_budget_is_kept_on_average_and_more_closely_the_longer_it_last
     assert violation[2] < 0.01
     assert violation[2] < violation[1] < violation[0] < 0.2
     assert np.mean(spent) > 0.95 * 200.0, "and what is granted is used"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_rounds_of_few_and_of_many_clients_keep_the_budget_together(seed: int) -> None:
+    """Moved by a round's own number of clients the price would let busy rounds overspend."""
+    spent = {by_mean: np.mean(play([200.0] * 4_000, seed, (2, 4, 30), by_mean)[1]) for by_mean in (True, False)}
+    assert spent[True] == pytest.approx(200.0, rel=0.02)
+    assert spent[False] > 1.1 * 200.0
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from iovsim.domain import FloatArray, PriceRule
+from iovsim.domain import FloatArray, PriceRule, RoundUse
 from iovsim.errors import ScenarioError
 
 
@@ -104,10 +104,9 @@ class RulePrice:
         self.value = np.zeros(self.games)
 
     def update(self, cost: FloatArray, budget: FloatArray, clients: int) -> None:
-        allowed = float(budget)
         self.value = np.array(
             [
-                self.rule.update(price, number=self.updates, used_j=used, budget_j=allowed, clients=clients)
+                self.rule.update(price, RoundUse(self.updates, float(budget), used, clients, clients))
                 for price, used in zip(self.value.tolist(), cost.tolist(), strict=True)
             ]
         )
