@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from iovsim.config.battery import BatterySection
 from iovsim.config.builtin import scenario_file
 from iovsim.config.changes import changed, with_changes
 from iovsim.config.model import Kind, Model, read_toml, validate
@@ -204,6 +205,7 @@ class Scenario(Model):
     title: str = ""
     time: Time
     mobility: Mobility
+    battery: BatterySection | None = None
     rsus: Rsus
     contacts: Contacts = Contacts()
     radio: RadioSection = RadioSection()
@@ -215,6 +217,15 @@ class Scenario(Model):
     evaluation: Evaluation = Evaluation()
     _folder: Path = PrivateAttr(default=Path())
     _where: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _batteries_are_driven(self) -> Self:
+        if self.battery is not None and self.mobility.source != "live":
+            raise ValueError(
+                "[battery] needs SUMO beside the run, since a recording tells no charge; set mobility.source = 'live', "
+                "or take the table out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:

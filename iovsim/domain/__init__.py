@@ -14,6 +14,7 @@
 | `outcomes` | phases, jobs that are over, rounds that are over |
 | `budgets` | what rules of budgets and prices see of what was spent, and must do |
 | `world` | all that no policy can change |
+| `batteries` | batteries of a live run, from which driving and jobs draw alike |
 | `traffic` | what a method may do to traffic in a live run, and who does it |
 
 Nothing here computes: parts exchange these frozen records and know each other only through the protocols.
@@ -24,6 +25,7 @@ Arrays inside a record are read-only by convention; no part writes into what it 
 from __future__ import annotations
 
 from iovsim.domain.arrays import Float32Array, FloatArray, IntArray
+from iovsim.domain.batteries import Batteries, Battery, BatteryUse
 from iovsim.domain.budgets import BudgetPolicy, CloudView, PriceRule, RoundUse, TaskUse
 from iovsim.domain.contacts import (
     Contact,
@@ -45,6 +47,7 @@ from iovsim.domain.traffic import (
     Drive,
     Reroute,
     SetSpeed,
+    Station,
     StopAt,
     Traffic,
     TrafficAction,
@@ -74,6 +77,9 @@ __all__ = [
     "Aggregator",
     "Architecture",
     "Assignment",
+    "Batteries",
+    "Battery",
+    "BatteryUse",
     "BudgetPolicy",
     "ClientView",
     "CloudView",
@@ -118,6 +124,7 @@ __all__ = [
     "Shard",
     "SidelinkBook",
     "Stage",
+    "Station",
     "StopAt",
     "Taken",
     "Task",

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from iovsim.domain.batteries import Battery
+
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
     """What a policy may know of one candidate at the start of a round.
 
-    `residual_contact_s` is a forecast (the policy file says which); `mean_gain` is the link's current average gain.
+    `residual_contact_s` is a forecast (the policy file says which); `mean_gain` is the link's current average gain. No
+    rank is feasible where the battery is at its reserve.
     """
 
     vehicle: str
@@ -26,6 +29,7 @@ class ClientView:
     feasible_ranks: Mapping[str, tuple[int, ...]]  # by task: what fits into its memory (with one block: `Aggregator`)
     memory_bits: float  # what training may take
     last_loss: Mapping[str, float]  # by task: training loss at its last delivered update; absent if there was none
+    battery: Battery | None = None  # in live runs, of vehicles that have one
 
 
 @dataclass(frozen=True, slots=True)

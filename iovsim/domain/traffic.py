@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from iovsim.domain.batteries import Batteries
 from iovsim.domain.contacts import Rsu
 from iovsim.domain.plans import RoundPlan, RoundView
 
@@ -29,7 +30,7 @@ class SetSpeed:
 
 @dataclass(frozen=True, slots=True)
 class StopAt:
-    """Go by way of a charging station, if it is not on the way already, and stop there."""
+    """Go by way of a charging station, if it is not on the way already, and stop there, beside the road."""
 
     vehicle: str
     station: str
@@ -37,6 +38,15 @@ class StopAt:
 
 
 TrafficAction = Reroute | SetSpeed | StopAt
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A charging station: its middle, and the power at which it fills a battery."""
+
+    x_m: float
+    y_m: float
+    power_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class Drive:
     vy_mps: float
     edge: str  # that it is on
     allowed_mps: float  # what it would drive at on its lane if nothing were in its way
+    station: str = ""  # the charging station that it is to stop at, or stands at; empty: none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +75,7 @@ class TrafficView:
     rsu: Rsu
     drives: Mapping[str, Drive]  # of all clients that are still on the road, by vehicle
     edges: Mapping[str, str]  # by RSU, of the whole city: the edge nearest to it
-    stations: Sequence[str]  # charging stations of the map
+    stations: Mapping[str, Station]  # charging stations, by name
 
 
 class TrafficRule(Protocol):
@@ -91,8 +102,13 @@ class Traffic(Protocol):
         ...
 
     @property
-    def stations(self) -> Sequence[str]:
-        """The charging stations, sorted."""
+    def stations(self) -> Mapping[str, Station]:
+        """The charging stations by name, sorted."""
+        ...
+
+    @property
+    def batteries(self) -> Batteries | None:
+        """Those of the vehicles, if any have one."""
         ...
 
     def has_edge(self, edge: str) -> bool: ...

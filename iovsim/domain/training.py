@@ -89,6 +89,7 @@ class LossReason(StrEnum):
     NONE = "none"
     CONTACT = "contact"  # the vehicle left the RSU
     DEADLINE = "deadline"  # the round was over
+    BATTERY = "battery"  # a vehicle's battery came down to its reserve
     DIVERGED = "diverged"  # its loss or weights were no longer finite
     MEMORY = "memory"  # the simulating computer had not enough memory to train it
 

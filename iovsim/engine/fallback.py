@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
@@ -26,7 +27,11 @@ def watch(
     """
     start_s = phases[-1].end_s if phases else job.start_s
     links: dict[int, Link] = {}
-    for alarm in alarms(job, guard.method.forecast, guard.rsu, start_s):
+    lasts_s = math.inf
+    if job.supply is not None:
+        training = compute(job.terms, job.assignment, start_s, job.limit_s)
+        lasts_s = job.supply.lasts_s(job.assignment.vehicle, phases, (training,))
+    for alarm in alarms(job, guard.method.forecast, guard.rsu, start_s, lasts_s):
         yield env.timeout(max(alarm.time_s - env.now, 0.0))
         carriers = carriers_of(guard, job, alarm, links)
         way = ask_fallback(fallback, view_of(guard, job, alarm, phases, carriers))

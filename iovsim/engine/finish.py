@@ -16,8 +16,8 @@ from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.adapter import beside, head_of, with_head
 
 
-def finish(setting: Setting, state: State, rounds: Sequence[ServedRound]) -> None:
-    """Finishes all rounds of a period in the order given, which is that of the RSUs.
+def finish(setting: Setting, state: State, rounds: Sequence[ServedRound]) -> list[JobEnd]:
+    """Finishes all rounds of a period in the order given, which is that of the RSUs, and returns their jobs.
 
     Every delivered job of all rounds is submitted before the first result is asked for, so that a trainer may train
     them together. Nobody will ever see a lost update, so it is not computed.
@@ -34,6 +34,7 @@ def finish(setting: Setting, state: State, rounds: Sequence[ServedRound]) -> Non
         _aggregate(setting, state, over.rsu, here)
         _close(setting, state, over, jobs, here)
     _remember(state, arrived)
+    return [job for jobs in ends for job in jobs]
 
 
 def _submitted(setting: Setting, served: Served) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import simpy
 
@@ -20,6 +20,7 @@ from iovsim.domain import (
     WayKind,
 )
 from iovsim.engine.course import Phase
+from iovsim.engine.supply import Supply
 from iovsim.engine.terms import Terms
 
 LOST_IN = {
@@ -40,6 +41,7 @@ class Job:
     training: TrainJob
     start_s: float
     horizon_s: float
+    supply: Supply | None = None  # None: energy that nobody runs out of
 
     @property
     def limit_s(self) -> float:
@@ -49,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leg:
-    """A stretch of a job, cut at the job's limit, or at `leaves_s` if that comes first.
+    """A stretch of a job, cut at the job's limit, or at `leaves_s` if that comes first, which is for `reason` then.
 
     `phases(start_s, limit_s)` gives what all that take part do meanwhile; the first of them decides how it ends.
     """
@@ -57,6 +59,7 @@ class Leg:
     kind: PhaseKind
     leaves_s: float
     phases: Callable[[float, float], tuple[PhaseEnd, ...]]
+    reason: LossReason = LossReason.CONTACT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +107,8 @@ def serve(
 ) -> Generator[simpy.Event, None, Served]:
     """Runs `course` from the job's start, which is now; training takes its time, and is done when the round is over.
 
-    Each phase is cut at the contact's end, the assignment's deadline or the horizon, whichever comes first. Its end is
-    computed beforehand and recorded as computed; the clock only follows.
+    Each phase is cut at the contact's end, the assignment's deadline, the horizon or a battery's reserve, whichever
+    comes first. Its end is computed beforehand and recorded as computed; the clock only follows.
     """
     phases: list[PhaseEnd] = []
     rest: Rest | None = None
@@ -133,9 +136,14 @@ def leg_of(job: Job, kind: PhaseKind, phase: Phase, leaves_s: float) -> Leg:
 
 
 def step(job: Job, leg: Leg, phases: list[PhaseEnd]) -> Leg | None:
-    """Adds the leg's phases, which begin where the last ones end; returns the leg if it was cut."""
+    """Adds the leg's phases, which begin where the last ones end; returns the leg, and why, if it was cut."""
     start_s = phases[-1].end_s if phases else job.start_s
     found = leg.phases(start_s, min(leg.leaves_s, job.limit_s))
+    if job.supply is not None:
+        lasts_s = job.supply.lasts_s(job.assignment.vehicle, phases, found)
+        if lasts_s < found[0].end_s:
+            leg = replace(leg, leaves_s=lasts_s, reason=LossReason.BATTERY)
+            found = leg.phases(start_s, lasts_s)
     phases += found
     return None if found[0].completed else leg
 
@@ -167,5 +175,5 @@ def _lost(job: Job, leg: Leg) -> tuple[JobStatus, LossReason]:
     deadline_s = job.assignment.deadline_s
     if job.horizon_s <= min(leg.leaves_s, deadline_s):
         return JobStatus.IN_FLIGHT, LossReason.NONE
-    reason = LossReason.CONTACT if leg.leaves_s <= deadline_s else LossReason.DEADLINE
+    reason = leg.reason if leg.leaves_s <= deadline_s else LossReason.DEADLINE
     return LOST_IN[leg.kind], reason

@@ -9,6 +9,8 @@ import numpy as np
 
 from iovsim.domain import (
     Assignment,
+    Batteries,
+    Battery,
     ClientView,
     Contact,
     Device,
@@ -33,7 +35,13 @@ Ranks = dict[tuple[str, Device], tuple[int, ...]]
 
 
 def observe(
-    world: World, method: Method, state: State, rsu: Rsu, number: int, start_s: float
+    world: World,
+    method: Method,
+    state: State,
+    rsu: Rsu,
+    number: int,
+    start_s: float,
+    batteries: Batteries | None = None,
 ) -> tuple[RoundView, dict[tuple[str, str], Terms]]:
     """The policy's view of `rsu` at `start_s`, and its clients' terms by vehicle and task, which the policy never sees.
 
@@ -61,7 +69,8 @@ def observe(
         own = {task: found for task, found in every.items() if len(found.samples)}
         if own:
             terms |= {(contact.vehicle, task): found for task, found in own.items()}
-            clients.append(_client(method, state, rsu, contact, own, start_s, ranks))
+            battery = batteries.of(contact.vehicle) if batteries is not None else None
+            clients.append(_client(method, state, rsu, contact, own, start_s, ranks, battery))
     view = RoundView(
         rsu=rsu.rsu,
         round=number,
@@ -96,13 +105,21 @@ def _ranks_down(method: Method, state: State, rsu: Rsu, contact: Contact, task: 
 
 
 def _client(
-    method: Method, state: State, rsu: Rsu, contact: Contact, own: Mapping[str, Terms], time_s: float, ranks: Ranks
+    method: Method,
+    state: State,
+    rsu: Rsu,
+    contact: Contact,
+    own: Mapping[str, Terms],
+    time_s: float,
+    ranks: Ranks,
+    battery: Battery | None,
 ) -> ClientView:
     """One vehicle as the policy sees it, from its terms for each task of which it holds samples; at least one.
 
     `ranks` keeps what is feasible, which is the same for all vehicles of a tier.
     """
     some = next(iter(own.values()))
+    low = battery is not None and battery.spare_j == 0.0
     x_m = float(np.interp(time_s, contact.time_s, contact.x_m))
     y_m = float(np.interp(time_s, contact.time_s, contact.y_m))
     return ClientView(
@@ -114,11 +131,12 @@ def _client(
         busy=contact.vehicle in state.busy,
         tasks=tuple(own),
         samples={task: len(terms.samples) for task, terms in own.items()},
-        feasible_ranks={task: _feasible_ranks(method, terms, ranks) for task, terms in own.items()},
+        feasible_ranks={task: () if low else _feasible_ranks(method, terms, ranks) for task, terms in own.items()},
         memory_bits=room_bits(some.device),
         last_loss={
             task: state.last_loss[contact.vehicle, task] for task in own if (contact.vehicle, task) in state.last_loss
         },
+        battery=battery,
     )
 
 

@@ -16,6 +16,7 @@ from iovsim.engine.fallback import watch
 from iovsim.engine.job import Job, Served, Watch, serve
 from iovsim.engine.observe import observe
 from iovsim.engine.state import Setting, State
+from iovsim.engine.supply import Supply, supply_of, taken_j
 from iovsim.engine.terms import Terms, as_driven
 from iovsim.engine.ways import Guard
 from iovsim.learning.adapter import has_learnt, with_head, without
@@ -51,7 +52,8 @@ class ServedRound:
 
 def open_round(setting: Setting, state: State, rsu: Rsu, number: int, start_s: float) -> OpenRound:
     """Round `number` of `rsu`, from `start_s`, which is now."""
-    view, terms = observe(setting.world, setting.method, state, rsu, number, start_s)
+    batteries = setting.traffic.batteries if setting.traffic is not None else None
+    view, terms = observe(setting.world, setting.method, state, rsu, number, start_s, batteries)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
     return OpenRound(rsu, view, plan, estimated_j, terms)
@@ -63,7 +65,8 @@ def serve_round(
     """The round until its last job has ended. Starts every job, in order of vehicle, and waits for all."""
     rsu, view, plan = opened.rsu, opened.view, opened.plan
     starts = _starting_points(setting, state, view, plan)
-    watching = _watch(setting, state, rsu, view)
+    supply = supply_of(setting, state)
+    watching = _watch(setting, state, rsu, view, supply)
     processes = []
     for vehicle in sorted(plan.assignments):
         assignment = plan.assignments[vehicle]
@@ -75,7 +78,7 @@ def serve_round(
             start = with_head(start, state.head(vehicle, assignment.task))
         training = _train_job(setting, state, view, assignment, own, start)
         state.busy.add(vehicle)
-        job = Job(own, assignment, training, view.start_s, setting.world.end_s)
+        job = Job(own, assignment, training, view.start_s, setting.world.end_s, supply)
         processes.append(env.process(_busy_meanwhile(state, serve(env, job, FEDERATED_COURSE, watching))))
     over = yield env.all_of(processes)
     return ServedRound(rsu, view, plan, opened.estimated_j, tuple(over.values()))
@@ -84,19 +87,22 @@ def serve_round(
 def _busy_meanwhile(
     state: State, serving: Generator[simpy.Event, None, Served]
 ) -> Generator[simpy.Event, None, Served]:
-    """At its end, frees the vehicle and its carrier; one that goes on to the next RSU stays busy."""
+    """At its end, frees the vehicle and its carrier, and notes what it took of their batteries; one that goes on to the
+    next RSU stays busy."""
     served = yield from serving
     if served.went_on is None:
+        for vehicle, energy_j in taken_j([served.end]).items():
+            state.spent_j[vehicle] = state.spent_j.get(vehicle, 0.0) + energy_j
         state.busy -= {served.job.assignment.vehicle, served.last.contact.vehicle}
     return served
 
 
-def _watch(setting: Setting, state: State, rsu: Rsu, view: RoundView) -> Watch | None:
+def _watch(setting: Setting, state: State, rsu: Rsu, view: RoundView, supply: Supply | None) -> Watch | None:
     """Over the round's jobs in training; nobody watches where the method has no fallback."""
     fallback = setting.method.fallback
     if fallback is None:
         return None
-    return partial(watch, Guard(setting.world, setting.method, state, rsu, view.round), fallback)
+    return partial(watch, Guard(setting.world, setting.method, state, rsu, view.round, supply), fallback)
 
 
 def _starting_points(

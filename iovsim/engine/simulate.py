@@ -14,6 +14,7 @@ from iovsim.engine.migrate import migrate
 from iovsim.engine.records import record_ledger
 from iovsim.engine.round import open_round, serve_round
 from iovsim.engine.state import Crowd, Setting, Spent, State
+from iovsim.engine.supply import draw
 from iovsim.engine.traffic import drive_on
 from iovsim.rng import seed_of
 
@@ -74,10 +75,13 @@ def _city(
             merge(setting, state, start_s, last=False)
         progress(number / rounds(world))
         opened = [open_round(setting, state, rsu, number, start_s) for rsu in world.rsus]
-        drive_on(setting, opened, min(start_s + world.round_period_s, world.end_s))
+        until_s = min(start_s + world.round_period_s, world.end_s)
+        drive_on(setting, opened, until_s)
         over = yield env.all_of([env.process(serve_round(env, setting, state, of_rsu)) for of_rsu in opened])
-        finish(setting, state, migrate(world, list(over.values())))
+        jobs = finish(setting, state, migrate(world, list(over.values())))
+        draw(setting, jobs, until_s)
         state.busy.clear()
+        state.spent_j.clear()
 
 
 def rounds(world: World) -> int:

@@ -116,6 +116,7 @@ class State:
     fetched_ranks: dict[tuple[str, str], int] = field(default_factory=dict)  # what that was at the last download
     heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles
     busy: set[str] = field(default_factory=set)
+    spent_j: dict[str, float] = field(default_factory=dict)  # by vehicle: what jobs of this period took that are over
     ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 0
     merges: int = 0

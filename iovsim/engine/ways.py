@@ -14,6 +14,7 @@ from iovsim.engine.estimate import upload_s
 from iovsim.engine.job import Job
 from iovsim.engine.sidelink import sending_s
 from iovsim.engine.state import Method, State
+from iovsim.engine.supply import Supply
 from iovsim.engine.terms import Terms, charged, terms_of, up_bits
 
 
@@ -26,6 +27,7 @@ class Guard:
     state: State
     rsu: Rsu
     number: int  # of the round
+    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +95,9 @@ def _own_ways(guard: Guard, job: Job, alarm: Alarm) -> list[Way]:
 def carriers_of(guard: Guard, job: Job, alarm: Alarm, links: dict[int, Link]) -> dict[str, Carrier]:
     """By name the vehicles that, as foreseen, would finish the job in time, before they leave the same RSU themselves.
 
-    They hold samples of the task, have the memory for the rank, and have no job now; nothing trained yet is nothing to
-    hand over. A head that stays in its vehicle cannot be trained on in another. `links` keeps what is worked out of the
-    sidelinks, by the other vehicle's contact, until the job's next alarm.
+    They hold samples of the task, have the memory for the rank and charge to spare, and have no job now; nothing
+    trained yet is nothing to hand over. A head that stays in its vehicle cannot be trained on in another. `links` keeps
+    what is worked out of the sidelinks, by the other vehicle's contact, until the job's next alarm.
     """
     terms, given = job.terms, job.assignment
     if alarm.has_left or alarm.steps == 0 or (alarm.left_s > 0 and terms.task.local_head):
@@ -108,6 +110,8 @@ def carriers_of(guard: Guard, job: Job, alarm: Alarm, links: dict[int, Link]) ->
     for contact in guard.world.contacts.active(guard.rsu.rsu, alarm.time_s):
         shards = guard.world.vehicles[contact.vehicle].shards
         if contact.vehicle in guard.state.busy or contact.vehicle == given.vehicle or given.task not in shards:
+            continue
+        if guard.supply is not None and guard.supply.is_low(contact.vehicle, alarm.time_s):
             continue
         own = terms_of(guard.world, contact, terms.task, terms.tuning, alarm.time_s)
         if len(own.samples) and training_memory_bits(model, given.rank, own.tuning) <= room_bits(own.device):

@@ -19,6 +19,7 @@ import pyarrow as pa
 from iovsim.config import Scenario
 from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError, TraceError, located
+from iovsim.experiment.batteries import check_batteries
 from iovsim.experiment.code import outside_sha256, package_sha256
 from iovsim.experiment.registry import make
 from iovsim.experiment.sites import kept_sites, place
@@ -150,11 +151,12 @@ def map_inputs(scenario: Scenario) -> SumoInputs:
     """The files of the scenario's configuration.
 
     Raises `TraceError` for a configuration with broken routes that it has SUMO ignore, unless the scenario accepts
-    them, or replays a trace.
+    them, or replays a trace; `ScenarioError` for batteries that SUMO or the net know nothing of.
     """
     found = sumo.inputs(sumocfg(scenario))
     if not scenario.mobility.ignore_route_errors and scenario.mobility.trace is None:
         refuse_broken_routes(found)
+    check_batteries(scenario, found.net)
     return found
 
 

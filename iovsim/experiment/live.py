@@ -11,6 +11,7 @@ import pandas as pd
 from iovsim.config import Scenario
 from iovsim.domain import Link, Rsu, Vehicle
 from iovsim.engine import Setting, simulate
+from iovsim.experiment.batteries import battery_rule, places_of
 from iovsim.experiment.city import Progress, sumocfg, with_traffic
 from iovsim.experiment.fleet import build_fleet
 from iovsim.experiment.world import BuiltWorld
@@ -41,6 +42,8 @@ def simulate_live(
         hysteresis_m=scenario.contacts.hysteresis_m,
         coupling=mobility.coupling,
         gui=mobility.gui,
+        batteries=battery_rule(scenario, seed),
+        places=places_of(scenario),
     ) as traffic:
         fleet = LiveFleet(scenario, built, traffic.contacts)
         links = LiveLinks(built.city.channel, traffic.contacts, built.world.rsus, seed)

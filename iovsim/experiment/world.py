@@ -171,7 +171,8 @@ def built_sha256(world: World, city: City) -> str:
 def without_paths(scenario: Scenario) -> dict[str, Any]:
     """The scenario as plain data without its title and file names, which say nothing about the world.
 
-    Nor does it count whether traffic is replayed or driven live: a world is what is so before anybody acts.
+    Nor does it count whether traffic is replayed or driven live: a world is what is so before anybody acts. One without
+    batteries is what it was before there were any.
     """
     plain = scenario.model_dump(
         mode="json",
@@ -181,6 +182,8 @@ def without_paths(scenario: Scenario) -> dict[str, Any]:
             "rsus": {"file", "traffic_trace"},
         },
     )
+    if plain["battery"] is None:
+        del plain["battery"]
     for task in plain["tasks"]:
         task["data"].pop("path", None)
         task["backbone"].pop("path", None)

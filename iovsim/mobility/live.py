@@ -12,7 +12,9 @@ from typing import IO, Any
 import numpy as np
 import traci.constants as tc
 
-from iovsim.domain import Drive, Reroute, Rsu, SetSpeed, StopAt, TrafficAction
+from iovsim.domain import Drive, Reroute, Rsu, SetSpeed, Station, StopAt, TrafficAction
+from iovsim.mobility.batteries import OPTIONS, BatteryRule, LiveBatteries
+from iovsim.mobility.charging import ChargingPlace, with_places
 from iovsim.mobility.coupling import Sumo, by_socket, in_process
 from iovsim.mobility.live_contacts import LiveContacts
 from iovsim.mobility.samples import Samples
@@ -41,15 +43,18 @@ def driven(
     hysteresis_m: float,
     coupling: str,
     gui: bool,
+    batteries: BatteryRule | None = None,
+    places: Sequence[ChargingPlace] = (),
 ) -> Iterator[LiveTraffic]:
     """Live traffic with all that is known at `start_s`, driven by a SUMO that is started as for a recording.
 
-    SUMO writes into `folder`. `coupling` is "libsumo" or "traci". Raises `TraceError` for whatever is wrong with SUMO,
-    also in the middle of the block.
+    SUMO writes into `folder`. `coupling` is "libsumo" or "traci". `places` are charging stations beside the map's own.
+    Raises `TraceError` for whatever is wrong with SUMO, also in the middle of the block.
     """
-    where, config = str(sumocfg), read_config(sumocfg)
+    where, config = str(sumocfg), with_places(read_config(sumocfg), places, folder)
     times = {"seed": seed, "end": end_s + step_s, "step-length": step_s}
     options = [*simulation_options(config, folder, times), "--no-warnings", "true"]
+    options += OPTIONS if batteries is not None else ()
     coupled = (
         in_process(options, where)
         if coupling == "libsumo"
@@ -59,6 +64,7 @@ def driven(
         traffic = LiveTraffic(
             sumo, rsus, samples, start_s=start_s, end_s=end_s, step_s=step_s, hysteresis_m=hysteresis_m,
             all_vehicles=not chooses_vehicles(config),
+            batteries=LiveBatteries(sumo.api, batteries) if batteries is not None else None,
         )  # fmt: skip
         traffic.advance(start_s)
         yield traffic
@@ -78,6 +84,7 @@ class LiveTraffic:
         step_s: float,
         hysteresis_m: float,
         all_vehicles: bool,
+        batteries: LiveBatteries | None = None,
     ) -> None:
         self._api = api = sumo.api
         self._refusal = sumo.refusal
@@ -94,10 +101,13 @@ class LiveTraffic:
             jump_m=JUMP_MPS * step_s + JUMP_SLACK_M,
             hysteresis_m=hysteresis_m,
         )
-        self.acted = False  # whether anybody was asked for anything
+        self.batteries = batteries
+        self.acted = False  # whether anybody was asked for anything, or was left without charge
         self.time_s = -np.inf
         self.edges: Mapping[str, str] = {rsu.rsu: _edge_at(api, rsu) for rsu in rsus}
-        self.stations: Sequence[str] = tuple(sorted(api.chargingstation.getIDList()))
+        self.stations: Mapping[str, Station] = {
+            name: _station(api, name) for name in sorted(api.chargingstation.getIDList())
+        }
 
     def has_edge(self, edge: str) -> bool:
         return edge in self._edges
@@ -117,6 +127,9 @@ class LiveTraffic:
             vy_mps=speed_mps * math.cos(angle),
             edge=self._api.vehicle.getRoadID(vehicle),
             allowed_mps=self._api.vehicle.getAllowedSpeed(vehicle),
+            station=next(
+                (s for stop in self._api.vehicle.getStops(vehicle) if (s := stop.stoppingPlaceID) in self.stations), ""
+            ),
         )
 
     def apply(self, action: TrafficAction) -> str:
@@ -134,7 +147,7 @@ class LiveTraffic:
                     edge = self._api.lane.getEdgeID(self._api.chargingstation.getLaneID(station))
                     if edge not in self._ahead(vehicle) and (why := self._go_by(vehicle, edge)):
                         return why
-                    vehicles.setChargingStationStop(vehicle, station, stay_s)
+                    vehicles.setChargingStationStop(vehicle, station, stay_s, flags=tc.STOP_PARKING)
         except self._refusal as error:
             return str(error).strip()
         return ""
@@ -158,11 +171,24 @@ class LiveTraffic:
         for vehicle in [v for v, until_s in self._kept_until_s.items() if until_s <= self.time_s + INSTANT_S]:
             self._api.vehicle.setSpeed(vehicle, -1)
             del self._kept_until_s[vehicle]
+        self._tow()
         self._api.simulationStep()
         self.time_s = round(self._api.simulation.getTime() - self._step_s, 3)
         for vehicle in self._api.simulation.getArrivedIDList():
             self._kept_until_s.pop(vehicle, None)
+            if self.batteries is not None:
+                self.batteries.leave(vehicle)
         self._look()
+
+    def _tow(self) -> None:
+        """Takes vehicles off the road whose battery is empty: SUMO would let them drive on with nothing."""
+        if self.batteries is None:
+            return
+        for vehicle in self.batteries.empty:
+            self._api.vehicle.unsubscribe(vehicle)  # libsumo fails where a vehicle that it looks at is taken away
+            self._api.vehicle.remove(vehicle, tc.REMOVE_VAPORIZED)
+            self.batteries.leave(vehicle)
+            self.acted = True
 
     def _look(self) -> None:
         """Takes down where all vehicles are, with the two decimals that a trace has."""
@@ -170,12 +196,18 @@ class LiveTraffic:
         for vehicle in self._api.simulation.getDepartedIDList():
             if self._all_vehicles or vehicles.getParameter(vehicle, "has.fcd.device") == "true":
                 vehicles.subscribe(vehicle, SEEN)
+                if self.batteries is not None:
+                    self.batteries.equip(vehicle, self.time_s)
         seen = {v: values for v, values in vehicles.getAllSubscriptionResults().items() if _on_road(values)}
         rows = [(*values[tc.VAR_POSITION], values[tc.VAR_SPEED], values[tc.VAR_ANGLE]) for values in seen.values()]
         columns = np.rint(np.array(rows).reshape(-1, 4).T * 100.0) / 100.0
         step = Samples(np.full(len(seen), self.time_s), list(seen), *columns)
         pickle.dump(step, self._samples)
         self.contacts.take(self.time_s, step)
+        if self.batteries is not None:
+            self.batteries.look(self.time_s, seen)
+            if self.time_s < self._now_s + INSTANT_S:  # books are kept from the first period on
+                self.batteries.settle(self.time_s, {})
 
     def _ahead(self, vehicle: str) -> Sequence[str]:
         """The edges of its route, from the one that it is on, or comes from."""
@@ -202,6 +234,14 @@ def _edge_at(api: Any, rsu: Rsu) -> str:
         lane_id = api.lane.getLinks(f"{edge}_{lane}")[0][0]
         edge, lane = lane_id.rsplit("_", 1)
     return str(edge)
+
+
+def _station(api: Any, name: str) -> Station:
+    station = api.chargingstation
+    middle_m = (station.getStartPos(name) + station.getEndPos(name)) / 2.0
+    edge, lane = station.getLaneID(name).rsplit("_", 1)
+    x_m, y_m = api.simulation.convert2D(edge, middle_m, int(lane))
+    return Station(x_m, y_m, station.getChargingPower(name) * station.getEfficiency(name))
 
 
 def _on_road(seen: Mapping[int, Any]) -> bool:

@@ -19,12 +19,14 @@ from iovsim.policies.cubic_budget import CubicBudget
 from iovsim.policies.energy import KeepToBudget
 from iovsim.policies.fallback import CheapestWay, EarlyUpload
 from iovsim.policies.in_time import KeepInTime
+from iovsim.policies.keep_charged import KeepCharged
 from iovsim.policies.kept_rank import KeptRank
 from iovsim.policies.price import DualPrice, NoPrice
 from iovsim.policies.random_blocks import RandomBlocks
 from iovsim.policies.rank import FixedRank, ResidualContactRank, TierRank
 from iovsim.policies.select import SelectAll, SelectRandom
 from iovsim.policies.staged import StagedPolicy
+from iovsim.policies.stay_charged import StayCharged
 from iovsim.policies.stay_covered import StayCovered
 
 
@@ -67,6 +69,7 @@ STAGES: dict[str, Callable[..., Stage]] = {
     "select-all": SelectAll,
     "select-random": SelectRandom,
     "keep-in-time": KeepInTime,
+    "keep-charged": KeepCharged,
     "fixed-rank": FixedRank,
     "tier-rank": TierRank,
     "kept-rank": KeptRank,
@@ -93,4 +96,8 @@ FALLBACKS: dict[str, Callable[..., Fallback | None]] = {
     "early-upload": EarlyUpload,
 }
 
-TRAFFIC_RULES: dict[str, Callable[..., TrafficRule | None]] = {"none": no_traffic_rule, "stay-covered": StayCovered}
+TRAFFIC_RULES: dict[str, Callable[..., TrafficRule | None]] = {
+    "none": no_traffic_rule,
+    "stay-covered": StayCovered,
+    "stay-charged": StayCharged,
+}

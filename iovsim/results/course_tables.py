@@ -124,6 +124,25 @@ COURSE = (
         ),
     ),
     Table(
+        "batteries",
+        "one vehicle's battery over one period; empty but for live runs with batteries; before_j - driving_j + "
+        "recuperated_j + charged_j - training_j - radio_j - waiting_j + unmet_j - surplus_j is after_j",
+        (
+            real("time_s", "s", "end of the period, simulated time"),
+            text("vehicle", "the vehicle"),
+            real("before_j", "J", "its charge at the start of the period, or when it set out"),
+            real("driving_j", "J", "what driving asked for"),
+            real("recuperated_j", "J", "what braking gave"),
+            real("charged_j", "J", "what it got at charging stations"),
+            real("training_j", "J", "what training asked for, as in the table `energy`"),
+            real("radio_j", "J", "what sending and receiving asked for"),
+            real("waiting_j", "J", "what idling with a job asked for"),
+            real("unmet_j", "J", "what of all this an empty battery did not give"),
+            real("surplus_j", "J", "what braking gave to a full one"),
+            real("after_j", "J", "its charge at the end of the period, or when it was last on the road"),
+        ),
+    ),
+    Table(
         "merges",
         "one merge of a task's adapters across RSUs",
         (

@@ -30,7 +30,7 @@ PURE_NUMBERS = re.compile(
     r"(_share|_fraction|^fraction|^accuracy|^macro_f1|^loss|loss$|_loss|^alpha|_alpha|^beta$|^gamma$|^efficiency|_efficiency|"
     r"_per_hz|learning_rate|^price|gain|^weight|^safety|^exponent|^k_factor|^value|^mean|^half|^wall_s|_w_per_hz|"
     r"^lora$|^dropout$|^weight_decay$|^clip_norm$|_sigma$|_error$|"
-    r"^rate$|^reserve$|^smoothing$|^step$|(^|_)units$|_percent$|^ours$|^theirs$|^begin$|^end$|^start$|^cpus$|^gpus$|^answers$|"
+    r"^rate$|^share$|^reserve$|^smoothing$|^step$|(^|_)units$|_percent$|^ours$|^theirs$|^begin$|^end$|^start$|^cpus$|^gpus$|^answers$|"
     r"(^|_)scale$|_weight$|^keep$|^penalty$|^discount$|^ceiling$|^slater$|^initial$|^explore$|regret$|_reward$|"
     r"^violation_per_t$|_per_lane_km_hour$)"
 )

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iovsim.domain import Drive, Reroute, SetSpeed, StopAt, TrafficAction, TrafficRule, TrafficView, World
+from iovsim.domain import (
+    Batteries,
+    Drive,
+    Reroute,
+    SetSpeed,
+    Station,
+    StopAt,
+    TrafficAction,
+    TrafficRule,
+    TrafficView,
+    World,
+)
 from iovsim.engine import Method, Setting, simulate
 from iovsim.engine.traffic import admit_action
 from iovsim.errors import PolicyError
@@ -29,7 +40,8 @@ class Road:
     told: list[TrafficAction | float] = field(default_factory=list)
     time_s: float = 1.0
     edges: Mapping[str, str] = field(default_factory=lambda: {"rsu0": "a", "rsu1": "b"})
-    stations: Sequence[str] = ("plug",)
+    stations: Mapping[str, Station] = field(default_factory=lambda: {"plug": Station(500.0, 0.0, 20e3)})
+    batteries: Batteries | None = None
 
     def has_edge(self, edge: str) -> bool:
         return edge in ("a", "b", "closed")

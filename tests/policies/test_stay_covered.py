@@ -30,7 +30,7 @@ def traffic_view(stay_s: float, *, speed_mps: float = 10.0, waited_s: float = 1.
         rsu=RSU,
         drives={c.vehicle: Drive(c.vehicle, 0.0, 0.0, 0.0, -speed_mps, "road", 14.0) for c in view.clients},
         edges={RSU.rsu: "home"},
-        stations=(),
+        stations={},
     )
 
 
