@@ -9,7 +9,6 @@ import numpy as np
 
 from iovsim.domain import (
     Assignment,
-    Batteries,
     Battery,
     ClientView,
     Contact,
@@ -41,7 +40,7 @@ def observe(
     rsu: Rsu,
     number: int,
     start_s: float,
-    batteries: Batteries | None = None,
+    battery_of: Callable[[str], Battery | None] | None = None,
 ) -> tuple[RoundView, dict[tuple[str, str], Terms]]:
     """The policy's view of `rsu` at `start_s`, and its clients' terms by vehicle and task, which the policy never sees.
 
@@ -69,7 +68,7 @@ def observe(
         own = {task: found for task, found in every.items() if len(found.samples)}
         if own:
             terms |= {(contact.vehicle, task): found for task, found in own.items()}
-            battery = batteries.of(contact.vehicle) if batteries is not None else None
+            battery = battery_of(contact.vehicle) if battery_of is not None else None
             clients.append(_client(method, state, rsu, contact, own, start_s, ranks, battery))
     view = RoundView(
         rsu=rsu.rsu,

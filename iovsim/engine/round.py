@@ -52,8 +52,9 @@ class ServedRound:
 
 def open_round(setting: Setting, state: State, rsu: Rsu, number: int, start_s: float) -> OpenRound:
     """Round `number` of `rsu`, from `start_s`, which is now."""
-    batteries = setting.traffic.batteries if setting.traffic is not None else None
-    view, terms = observe(setting.world, setting.method, state, rsu, number, start_s, batteries)
+    supply = supply_of(setting, state)
+    battery_of = supply.batteries.of if supply is not None else None
+    view, terms = observe(setting.world, setting.method, state, rsu, number, start_s, battery_of)
     plan = ask(setting.method.policy, view)
     estimated_j = admit(view, plan, refuse_over_budget=setting.world.refuse_over_budget)
     return OpenRound(rsu, view, plan, estimated_j, terms)

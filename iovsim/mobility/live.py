@@ -188,6 +188,7 @@ class LiveTraffic:
             self._api.vehicle.unsubscribe(vehicle)  # libsumo fails where a vehicle that it looks at is taken away
             self._api.vehicle.remove(vehicle, tc.REMOVE_VAPORIZED)
             self.batteries.leave(vehicle)
+            self._kept_until_s.pop(vehicle, None)
             self.acted = True
 
     def _look(self) -> None:
@@ -216,7 +217,8 @@ class LiveTraffic:
 
     def _go_by(self, vehicle: str, edge: str) -> str:
         """SUMO's own rerouting by way of an edge ends the simulation where no route leads there."""
-        ahead, kind = self._ahead(vehicle), self._api.vehicle.getTypeID(vehicle)
+        # a vehicle that was told a property has a type of its own, which no route can be asked for
+        ahead, kind = self._ahead(vehicle), self._api.vehicle.getTypeID(vehicle).removesuffix(f"@{vehicle}")
         there, on = (
             self._api.simulation.findRoute(begin, end, kind).edges
             for begin, end in ((ahead[0], edge), (edge, ahead[-1]))

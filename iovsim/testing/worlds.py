@@ -9,6 +9,7 @@ import numpy as np
 
 from iovsim.domain import (
     Adapter,
+    Battery,
     Contact,
     ContactEnd,
     Evaluation,
@@ -224,9 +225,13 @@ def _straight_contacts(fleet: Mapping[str, float], sites: Sequence[Rsu], duratio
 
 
 def tiny_views(seed: int = 0) -> Iterator[RoundView]:
-    """Views from tiny worlds: crowded, sparse, empty, one vehicle busy, one too small, next to no budget."""
+    """Views from tiny worlds: crowded, sparse, empty, one vehicle busy, one too small, next to no budget; the last
+    with batteries, one of them at its reserve."""
     method = Method(StagedPolicy(()), SvdAggregator(), KeepBudgets(), HeadingForecast())
-    for vehicles, budget_j in ((8, 500.0), (1, 500.0), (0, 500.0), (40, 100.0), (8, 1e-3)):
+    batteries = {"v01": Battery(1e5, 1e6, 1e5), "v02": Battery(6e5, 1e6, 1e5), "v04": Battery(1.01e5, 1e6, 1e5)}
+    sizes: tuple[tuple[int, float, dict[str, Battery]], ...]
+    sizes = ((8, 500.0, {}), (1, 500.0, {}), (0, 500.0, {}), (40, 100.0, {}), (8, 1e-3, {}), (8, 500.0, batteries))
+    for vehicles, budget_j, charged in sizes:
         world = tiny_world(seed, vehicles=vehicles)
         small = {v: replace(x, device=TIERS["telematics"]) for v, x in world.vehicles.items() if v == "v03"}
         tasks = tuple(replace(t, round_energy_j=budget_j) for t in world.tasks)
@@ -236,4 +241,4 @@ def tiny_views(seed: int = 0) -> Iterator[RoundView]:
         for number in range(3):
             for rsu in world.rsus:
                 start_s = world.start_s + number * world.round_period_s
-                yield observe(world, method, state, rsu, number, start_s)[0]
+                yield observe(world, method, state, rsu, number, start_s, charged.get)[0]

@@ -19,6 +19,7 @@ from iovsim.domain import (
     Link,
     Policy,
     PriceRule,
+    Traffic,
     Tuning,
     World,
 )
@@ -81,6 +82,7 @@ def run_world(tmp_path: Path) -> Runner:
         price: PriceRule | None = None,
         fallback: Fallback | None = None,
         aggregator: Aggregator | None = None,
+        traffic: Traffic | None = None,
     ) -> tuple[Run, State]:
         nonlocal count
         count += 1
@@ -107,7 +109,9 @@ def run_world(tmp_path: Path) -> Runner:
         )
         folder = tmp_path / f"run-{count}"
         with RunFolder.create(folder, manifest) as made:
-            setting = Setting(world, method, trainer or FakeTrainer(), made.recorder, kept or (lambda *_: None))
+            setting = Setting(
+                world, method, trainer or FakeTrainer(), made.recorder, kept or (lambda *_: None), traffic
+            )
             state = simulate(setting, lambda done: None)
         return open_run(folder), state
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from iovsim.domain import (
+    Batteries,
+    Battery,
+    BatteryUse,
     Contact,
     ContactEnd,
+    Drive,
     Fallback,
     FallbackView,
     Link,
+    Reroute,
     RoundPlan,
     RoundView,
     Rsu,
+    Station,
+    TrafficAction,
     TrainJob,
     Way,
     WayKind,
@@ -106,6 +113,60 @@ def place(
         tasks=(replace(base.tasks[0], local_epochs=epochs),),
         evaluated_vehicles={"signs": tuple(names)},
     )
+
+
+@dataclass
+class Road:
+    """Traffic that only takes notes; `gone` vehicles have left it, and `closed` edges lie where no route leads."""
+
+    gone: set[str] = field(default_factory=set)
+    told: list[TrafficAction | float] = field(default_factory=list)
+    time_s: float = 1.0
+    edges: Mapping[str, str] = field(default_factory=lambda: {"rsu0": "a", "rsu1": "b"})
+    stations: Mapping[str, Station] = field(default_factory=lambda: {"plug": Station(500.0, 0.0, 20e3)})
+    batteries: Batteries | None = None
+
+    def has_edge(self, edge: str) -> bool:
+        return edge in ("a", "b", "closed")
+
+    def drive(self, vehicle: str) -> Drive | None:
+        return None if vehicle in self.gone else Drive(vehicle, 0.0, 0.0, 10.0, 0.0, "a", 14.0)
+
+    def apply(self, action: TrafficAction) -> str:
+        self.told.append(action)
+        return "no route" if action == Reroute(action.vehicle, "closed") else ""
+
+    def advance(self, until_s: float) -> None:
+        self.told.append(until_s)
+        self.time_s = until_s + 1.0
+
+
+@dataclass
+class Cells:
+    """Batteries of vehicles that stand: only jobs draw from them. Capacity 1000 J, and a tenth of it is the reserve."""
+
+    charges_j: dict[str, float]
+    drawn: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+
+    def of(self, vehicle: str) -> Battery | None:
+        return Battery(self.charges_j[vehicle], 1000.0, 100.0) if vehicle in self.charges_j else None
+
+    def lasts_s(self, vehicle: str, *, from_s: float, power_w: float, spent_j: float) -> float:
+        spare_j = self.charges_j.get(vehicle, math.inf) - 100.0 - spent_j
+        if spare_j <= 0.0:
+            return from_s
+        return from_s + spare_j / power_w if power_w else math.inf
+
+    def settle(self, until_s: float, jobs_j: Mapping[str, float]) -> Sequence[BatteryUse]:
+        self.drawn.append((until_s, dict(jobs_j)))
+        uses = []
+        for vehicle, before_j in sorted(self.charges_j.items()):
+            asked_j = jobs_j.get(vehicle, 0.0)
+            after_j = self.charges_j[vehicle] = max(before_j - asked_j, 0.0)
+            uses.append(
+                BatteryUse(vehicle, before_j, 0.0, 0.0, 0.0, asked_j, after_j - before_j + asked_j, 0.0, after_j)
+            )
+        return uses
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,8 @@ from typing import Any
 import pytest
 
 from iovsim.domain import (
-    Batteries,
-    Drive,
     Reroute,
     SetSpeed,
-    Station,
     StopAt,
     TrafficAction,
     TrafficRule,
@@ -30,32 +27,7 @@ from iovsim.policies.budget import KeepBudgets
 from iovsim.policies.kinds import all_available
 from iovsim.results import Manifest, PolicyRecord, Run, RunFolder, open_run
 from iovsim.testing import FakeTrainer
-
-
-@dataclass
-class Road:
-    """Traffic that only takes notes; `gone` vehicles have left it, and `closed` edges lie where no route leads."""
-
-    gone: set[str] = field(default_factory=set)
-    told: list[TrafficAction | float] = field(default_factory=list)
-    time_s: float = 1.0
-    edges: Mapping[str, str] = field(default_factory=lambda: {"rsu0": "a", "rsu1": "b"})
-    stations: Mapping[str, Station] = field(default_factory=lambda: {"plug": Station(500.0, 0.0, 20e3)})
-    batteries: Batteries | None = None
-
-    def has_edge(self, edge: str) -> bool:
-        return edge in ("a", "b", "closed")
-
-    def drive(self, vehicle: str) -> Drive | None:
-        return None if vehicle in self.gone else Drive(vehicle, 0.0, 0.0, 10.0, 0.0, "a", 14.0)
-
-    def apply(self, action: TrafficAction) -> str:
-        self.told.append(action)
-        return "no route" if action == Reroute(action.vehicle, "closed") else ""
-
-    def advance(self, until_s: float) -> None:
-        self.told.append(until_s)
-        self.time_s = until_s + 1.0
+from tests.engine.places import Road
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iovsim.domain import BatteryUse, Rsu, StopAt
+from iovsim.domain import BatteryUse, Reroute, Rsu, StopAt
 from iovsim.errors import ScenarioError
 from iovsim.mobility.batteries import J_PER_WH, BatteryRule, LiveBatteries, _Book, _Flow
 from iovsim.mobility.charging import ChargingPlace, check_places
@@ -279,6 +279,15 @@ def test_a_battery_lasts_until_a_brute_force_finds_its_reserve(
     else:
         assert found_s > fine_s[-1] or power_w < 1e-6 or abs(float(spare_j.min())) < 1e-6
     assert batteries.lasts_s("w", from_s=from_s, power_w=power_w, spent_j=spent_j) == np.inf
+
+
+def test_a_vehicle_with_a_battery_can_be_sent_another_way(opened: Any) -> None:
+    """Its type is its own by then, which SUMO's search for routes does not know, and may die of."""
+    traffic = opened(rule(parameters={"mass": 900.0}), coupling="libsumo")
+    traffic.advance(9.0)
+    assert [traffic.apply(Reroute(vehicle, "bc")) for vehicle in ("v0", "v1")] == ["", ""]
+    traffic.advance(64.0)
+    assert traffic.drive("v1").edge == "bc"
 
 
 def test_who_charges_stands_beside_the_road_and_holds_nobody_up(opened: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from iovsim.domain import Drive, Reroute, Rsu, SetSpeed, Station, StopAt, TrafficAction
+from iovsim.domain import Drive, Reroute, Rsu, SetSpeed, StopAt, TrafficAction
 from iovsim.errors import TraceError
 from iovsim.mobility import coupling as couplings
 from iovsim.mobility.contacts import extract
@@ -115,7 +115,9 @@ def test_contacts_are_those_of_the_recording_that_sumo_makes_meanwhile(
 def test_what_is_asked_of_a_vehicle_is_what_it_does(crossing: Path, coupling: str, opened: Any) -> None:
     traffic = opened(crossing, coupling)
     assert traffic.edges == {"rsu0": "bc", "rsu1": "bc"}  # the first stands at the junction
-    assert traffic.stations == {"plug": Station(pytest.approx(401.6), pytest.approx(175.0 + 8.2, abs=10), 22e3 * 0.95)}
+    (plug,) = traffic.stations.values()
+    assert (list(traffic.stations), plug.power_w) == (["plug"], 22e3 * 0.95)
+    assert (plug.x_m, plug.y_m) == (pytest.approx(401.6), pytest.approx(182.2, abs=10.0))
     assert traffic.has_edge("ef")
     assert not traffic.has_edge("nowhere")
     assert not any(traffic.has_edge(edge) for edge in (":b_0", ":b_1"))  # inside of junctions nobody can be sent to
