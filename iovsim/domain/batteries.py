@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+ROUNDING_J = 1e-3
+"""A job that was cut at the reserve leaves it there but for so much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Battery:
@@ -24,6 +27,11 @@ class Battery:
     def spare_j(self) -> float:
         """What jobs may take if the vehicle stood still."""
         return max(self.charge_j - self.reserve_j, 0.0)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is at its reserve."""
+        return self.spare_j < ROUNDING_J
 
 
 @dataclass(frozen=True, slots=True)

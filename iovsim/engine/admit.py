@@ -54,7 +54,7 @@ def _check_client(where: str, key: str, assignment: Assignment, clients: Mapping
         raise PolicyError(
             f"{where}: has no data for task {assignment.task!r} here; its tasks are {sorted(client.tasks)}."
         )
-    if client.battery is not None and client.battery.spare_j == 0.0:
+    if client.battery is not None and client.battery.is_low:
         raise PolicyError(
             f"{where}: its battery holds {client.battery.charge_j:.6g} J, and jobs must leave a reserve of "
             f"{client.battery.reserve_j:.6g} J; plan only vehicles with feasible ranks."

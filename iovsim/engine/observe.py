@@ -118,7 +118,7 @@ def _client(
     `ranks` keeps what is feasible, which is the same for all vehicles of a tier.
     """
     some = next(iter(own.values()))
-    low = battery is not None and battery.spare_j == 0.0
+    low = battery is not None and battery.is_low
     x_m = float(np.interp(time_s, contact.time_s, contact.x_m))
     y_m = float(np.interp(time_s, contact.time_s, contact.y_m))
     return ClientView(

@@ -45,6 +45,9 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
     yield f"radio: {scenario.radio.path_loss.kind}, line of sight by {sight}"
     check_tiers(scenario)
     yield f"devices: {', '.join(scenario.devices.tiers)}"
+    if scenario.battery is not None:
+        battery = scenario.battery
+        yield f"batteries: {battery.capacity_j:g} J on {battery.share:.0%}, {len(battery.places)} charging places added"
     backbones = build_backbones(scenario)
     for section in scenario.tasks:
         data = load_data(scenario, section, cache)

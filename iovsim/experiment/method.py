@@ -52,12 +52,18 @@ def check_references(method: Method, where: str) -> None:
 
 
 def check_source(scenario: Scenario, file: PolicyFile) -> None:
-    """Raises `ScenarioError` for a method that acts on traffic that is over, or foresees traffic that has not been."""
+    """Raises `ScenarioError` for a method that acts on traffic that is over, or foresees traffic that has not been, or
+    whose traffic rule would have nobody to act on."""
     where, live = f"{scenario.where}: policy {file.name!r}", scenario.mobility.source == "live"
     if file.traffic.kind != "none" and not live:
         raise ScenarioError(
             f"{where}: its traffic rule {file.traffic.kind!r} acts on vehicles, but they are replayed; set "
             "mobility.source = 'live' in the scenario."
+        )
+    if file.traffic.kind == "stay-charged" and scenario.battery is None:
+        raise ScenarioError(
+            f"{where}: its traffic rule 'stay-charged' sends vehicles to charge, but none has a battery; add a table "
+            "[battery] to the scenario."
         )
     if file.forecast.kind == "oracle" and live:
         raise ScenarioError(

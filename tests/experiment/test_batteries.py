@@ -147,9 +147,8 @@ def test_who_is_low_charges_and_drives_on(tmp_path: Path, session_cache: Path) -
     edges = ("c3r3_c3r4", "c6r6_c6r7", "c4r8_c4r9", "c7r5_c7r4")
     places = [{"name": f"plug-{edge}", "edge": edge, "power_w": 2000.0} for edge in edges]
     battery = ROBOTS | {"capacity_j": 80e3, "initial": [0.1, 0.5], "places": places}
-    sent = run(
-        scenario(battery), load_policy("stay-charged", {"traffic.low_share": 0.4}), tmp_path / "sent", session_cache
-    )
+    policy = load_policy("stay-charged", {"traffic.low_share": 0.4})
+    sent = run(scenario(battery), policy, tmp_path / "sent", session_cache)
     actions = sent.table("actions")
     assert set(actions["action"]) == {"stop"}
     assert set(actions["place"]) <= {place["name"] for place in places}
@@ -158,6 +157,10 @@ def test_who_is_low_charges_and_drives_on(tmp_path: Path, session_cache: Path) -
     assert set(charging["vehicle"]) <= set(actions[actions["done"]]["vehicle"])
     assert len(charging) > 3
     assert charging["charged_j"].max() <= 2000.0 * 0.95 * 20.0 + 1.0
+    by_socket = scenario(battery, mobility={"map": "portside", "source": "live", "coupling": "traci"})
+    again = run(by_socket, policy, tmp_path / "again", session_cache)
+    for name in ("batteries", "actions", "jobs", "contacts"):
+        assert again.table(name).equals(sent.table(name)), name
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,12 @@ def test_who_is_low_charges_and_drives_on(tmp_path: Path, session_cache: Path) -
 def test_what_no_battery_can_be_is_one_error(battery: dict[str, Any], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         scenario(battery)
+
+
+def test_sending_vehicles_to_charge_needs_batteries() -> None:
+    method_for(scenario({}), load_policy("stay-charged"))
+    with pytest.raises(ScenarioError, match=r"'stay-charged' sends vehicles to charge, but none has a battery; add"):
+        method_for(scenario(None), load_policy("stay-charged"))
 
 
 def test_batteries_need_sumo_beside_the_run() -> None:
