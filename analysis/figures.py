@@ -13,6 +13,7 @@ from iovsim.results import Asked, Comparison, Run, Target, compare
 from iovsim.results.variants import folder_name, variants
 
 from . import (
+    batteries,
     budgets,
     comparison,
     connectivity,
@@ -62,9 +63,9 @@ def draw_all(runs: Sequence[Run], out: Path, baseline: str | None = None, wished
     Runs of different worlds (see `iovsim.results.variants`) are drawn into folders of their own, named by what differs.
 
     The world's figures come from the first run, and so do those of the tasks' data. Each policy's first run adds its
-    energy figures (with the policy's name where there are several); several runs add the comparison of their policies.
-    Raises `ResultsError` where the runs cannot be compared (see `iovsim.results.compare`), read, or where `out` cannot
-    be written. `wished` are accuracies whose reaching is drawn.
+    energy figures, and that of its batteries if it has any (with the policy's name where there are several); several
+    runs add the comparison of their policies. Raises `ResultsError` where the runs cannot be compared (see
+    `iovsim.results.compare`), read, or where `out` cannot be written. `wished` are accuracies whose reaching is drawn.
     """
     if not runs:
         raise ResultsError("figures: no runs given; name at least one run folder.")
@@ -90,6 +91,8 @@ def _figures(runs: Sequence[Run], result: Comparison | None, wished: Sequence[Ta
     for policy, run in sorted(first.items()):
         for name, draw_run in OF_A_RUN.items():
             yield name if len(first) == 1 else f"{name}_{policy}", draw_run(run)
+        if batteries.has_batteries(run):
+            yield "charge" if len(first) == 1 else f"charge_{policy}", batteries.charge_over_time(run)
     if result is not None:
         yield "energy_by_policy", energy.by_policy(runs)
         yield "comparison", comparison.values(result, runs)
