@@ -171,13 +171,14 @@ class LiveBatteries:
         uses = []
         for vehicle, book in sorted(self._books.items()):
             past = sum(time_s <= until_s + INSTANT_S for time_s in book.times_s)
+            over = vehicle in self._left and past == len(book.times_s)
             if past:
                 uses.append(_closed(vehicle, book, past, jobs_j.get(vehicle, 0.0)))
                 if uses[-1].jobs_j > 0 and vehicle not in self._left:
                     self._set(vehicle, "chargeLevel", book.charges_j[-1])
-            if vehicle in self._left:
+            if over:
                 del self._books[vehicle]
-        self._left.clear()
+        self._left &= self._books.keys()
         return uses
 
     def _get(self, vehicle: str, name: str) -> float:
@@ -208,7 +209,7 @@ def _closed(vehicle: str, book: _Book, past: int, jobs_j: float) -> BatteryUse:
 
 
 def _taken(book: _Book, energy_j: float) -> None:
-    """Takes what jobs got from the first charge on; where a later step finds too little left, it has met nothing."""
+    """Takes what jobs got from the first charge on; what a later step then finds too little of counts as unmet."""
     for step, charge_j in enumerate(book.charges_j):
         lacking_j = max(energy_j - charge_j, 0.0)
         energy_j -= lacking_j

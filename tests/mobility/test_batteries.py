@@ -127,6 +127,7 @@ def test_every_joule_is_in_the_books(opened: Any, the_rule: BatteryRule, step_s:
             others = (use.driving_j, use.recuperated_j, use.charged_j, use.unmet_j, use.surplus_j, use.jobs_j)
             assert min(others) >= 0.0
             assert 0.0 <= min(use.before_j, use.after_j) <= max(use.before_j, use.after_j) <= the_rule.capacity_j
+    assert not books(traffic)._books  # all have left
     for vehicle in ("v0", "v1", "v2", "v3"):
         periods = of(uses, vehicle)
         assert [p.before_j for p in periods[1:]] == [p.after_j for p in periods[:-1]]
