@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import gzip
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +23,7 @@ from iovsim.mobility.map_record import MapRecord, write_record
 from iovsim.mobility.osm import Extract, unpack
 from iovsim.mobility.roadmap import read_map
 from iovsim.mobility.route_check import broken_routes
-from iovsim.mobility.sumo_config import inputs, sumo_environment, sumo_message, sumo_tool
+from iovsim.mobility.sumo_config import inputs, run_tool, sumo_message, sumo_tool
 
 NET, POLYGONS, ROUTES, CONFIG = "map.net.xml.gz", "map.poly.xml.gz", "map.rou.xml.gz", "map.sumocfg"
 
@@ -142,12 +141,18 @@ def _check(demand: Demand, out: Path, overwrite: bool) -> None:
 
 
 def _convert(osm: Path, folder: Path, demand: Demand, on_left: bool, progress: Progress) -> list[str]:
-    """Runs SUMO's tools in `folder` and leaves the map's four files there. Returns the commands."""
+    """Runs SUMO's tools in `folder` and leaves the map's four files there. Returns the commands.
+
+    Raises `ScenarioError` in the words of a tool that fails.
+    """
     commands: list[str] = []
 
     def tool(name: str, *options: str) -> None:
         program = sumo_tool(name)
-        _run(osm, [sys.executable, str(program)] if program.suffix == ".py" else [str(program)], options, folder)
+        command = [sys.executable, str(program)] if program.suffix == ".py" else [str(program)]
+        done = run_tool([*command, *options], folder)
+        if done.returncode != 0:
+            raise ScenarioError(f"{osm}: {name} cannot convert it: {sumo_message(done.stderr)}")
         commands.append(" ".join((name, *options)))
 
     home = sumo_tool("netconvert").parent.parent
@@ -176,21 +181,6 @@ def _convert(osm: Path, folder: Path, demand: Demand, on_left: bool, progress: P
     progress("checking", 0.9)
     _prove(osm, folder, demand)
     return commands
-
-
-def _run(osm: Path, program: list[str], options: Sequence[str], folder: Path) -> None:
-    """One of SUMO's tools, in `folder`. Raises `ScenarioError` in its words where it fails."""
-    done = subprocess.run(
-        [*program, *options],
-        cwd=folder,
-        env=sumo_environment(),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        raise ScenarioError(f"{osm}: {Path(program[-1]).name} cannot convert it: {sumo_message(done.stderr)}")
 
 
 def _prove(osm: Path, folder: Path, demand: Demand) -> None:

@@ -7,11 +7,10 @@ until it is teleported, and the queue behind it grows. So such a configuration i
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 
 from iovsim.errors import TraceError
-from iovsim.mobility.sumo_config import SumoInputs, sumo_environment, sumo_message, sumo_tool
+from iovsim.mobility.sumo_config import SumoInputs, run_tool, sumo_message, sumo_tool
 
 FAULT = re.compile(r"^Warning: (.*[Vv]ehicle '([^']*)'.*)$", re.MULTILINE)
 """What duarouter says of a route that the net does not allow; several lines may name the same vehicle."""
@@ -37,14 +36,7 @@ def broken_routes(inputs: SumoInputs) -> BrokenRoutes:
     if inputs.additional:
         command += ["--additional-files", ",".join(map(str, inputs.additional))]
     command += ["--ignore-errors", "--skip-new-routes", "--aggregate-warnings", "-1", "--unsorted-input"]
-    done = subprocess.run(
-        [*command, "--no-step-log"],
-        env=sumo_environment(),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_tool([*command, "--no-step-log"])
     if done.returncode != 0:
         raise TraceError(f"{inputs.sumocfg}: its routes cannot be checked: {sumo_message(done.stderr)}")
     faults = FAULT.findall(done.stderr)

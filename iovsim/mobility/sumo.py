@@ -22,7 +22,6 @@ from iovsim.files import clear_leftovers, explained, scratch
 from iovsim.mobility import sumo_process
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.sumo_config import (
-    TRUE,
     SumoConfig,
     SumoInputs,
     content_hash,
@@ -113,7 +112,7 @@ def _checked(
     if not 0 <= seed < 2**31:
         raise TraceError(f"{sumocfg}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
     config = read_config(sumocfg)
-    if (config.get("random") or "false").lower() in TRUE:
+    if config.on("random"):
         raise TraceError(
             f'{config.path}: sets <random value="true"/>, with which SUMO ignores every seed and no run can be '
             f"repeated; remove it."

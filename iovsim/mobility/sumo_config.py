@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +55,10 @@ class SumoConfig:
                 return options[option]
         return None
 
+    def on(self, option: str) -> bool:
+        """Whether a switch is set."""
+        return (self.get(option) or "false").lower() in TRUE
+
 
 def sumo_version() -> str:
     """Version of the SUMO that records; part of a trace's name. Raises `TraceError` where there is none."""
@@ -91,6 +95,19 @@ def sumo_environment() -> dict[str, str]:
     return {**os.environ, "SUMO_HOME": str(home), "PROJ_DATA": proj, "PROJ_LIB": proj}
 
 
+def run_tool(command: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One of SUMO's programs, to its end, in `folder`; the caller looks at the exit code, and at what was printed."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=sumo_environment(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
 def read_config(sumocfg: Path | str) -> SumoConfig:
     """Let SUMO resolve a configuration. Raises `TraceError` if it is missing, no XML, or refused by SUMO.
 
@@ -109,15 +126,7 @@ def read_config(sumocfg: Path | str) -> SumoConfig:
         return _plain_config(path)
     with tempfile.TemporaryDirectory(prefix="iovsim-") as folder:
         resolved = Path(folder) / "resolved.sumocfg"
-        done = subprocess.run(
-            [*sumo_command(), "-c", str(path), "--save-configuration", str(resolved)],
-            cwd=folder,
-            env=sumo_environment(),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = run_tool([*sumo_command(), "-c", str(path), "--save-configuration", str(resolved)], Path(folder))
         if done.returncode != 0 or not resolved.is_file():
             raise TraceError(f"{path}: SUMO refuses the configuration: {sumo_message(done.stderr)}")
         root = ET.parse(resolved).getroot()
@@ -139,7 +148,7 @@ def inputs(sumocfg: Path | str) -> SumoInputs:
         net=Path(net),
         routes=_paths(config.get("route-files")),
         additional=_paths(config.get("additional-files")),
-        ignores_route_errors=(config.get("ignore-route-errors") or "false").lower() in TRUE,
+        ignores_route_errors=config.on("ignore-route-errors"),
     )
     for file in (files.net, *files.routes, *files.additional):
         if not file.is_file():
