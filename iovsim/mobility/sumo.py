@@ -47,6 +47,9 @@ open TraCI port would make SUMO wait for a client for ever."""
 
 KEPT_REPORT = ("xml-validation", "xml-validation.net", "xml-validation.routes")
 
+Options = dict[str, float | str]
+"""What goes before a configuration, by SUMO's names."""
+
 DEPART = re.compile(rb'\bdepart="(\d+(?:\.\d+)?)"')
 
 
@@ -66,20 +69,22 @@ def record(
     begin_s: float | None = None,
     end_s: float | None = None,
     step_s: float | None = None,
+    mesoscopic: bool | None = None,
     cache: Path,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Run SUMO once and return the trace `cache/traces/<hash>.parquet`; a trace already there is returned at once.
 
     The hash covers the configuration, the content of every input, the options and SUMO's version. `begin_s, end_s,
-    step_s` replace what the configuration says (None: keep it). Vehicles only; a `device.fcd` section in the
-    configuration still chooses which. `progress` is told the fraction of simulated time done.
+    step_s, mesoscopic` replace what the configuration says (None: keep it). A mesoscopic simulation has signals and
+    right of way unless the configuration sets `meso-junction-control` itself. Vehicles only; a `device.fcd` section in
+    the configuration still chooses which. `progress` is told the fraction of simulated time done.
 
     Raises `TraceError` if the seed is not in [0, 2^31), if the configuration is missing, broken or random, if SUMO
     refuses or fails (in SUMO's words), or if no vehicle ever drives. Whatever is raised, KeyboardInterrupt too, leaves
     no process and no partial file.
     """
-    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s)
+    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s, mesoscopic)
     name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
     traces = Path(cache).absolute() / "traces"
     path = traces / f"{name}.parquet"
@@ -98,16 +103,22 @@ def record_into(
     begin_s: float | None = None,
     end_s: float | None = None,
     step_s: float | None = None,
+    mesoscopic: bool | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """The same into a folder of parts: what ends it, a crash too, leaves a trace of what was recorded until then."""
-    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s)
+    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s, mesoscopic)
     _record(config, options, folder, folder.absolute().parent, progress)
 
 
 def _checked(
-    sumocfg: Path | str, seed: int, begin_s: float | None, end_s: float | None, step_s: float | None
-) -> tuple[SumoConfig, dict[str, float]]:
+    sumocfg: Path | str,
+    seed: int,
+    begin_s: float | None,
+    end_s: float | None,
+    step_s: float | None,
+    mesoscopic: bool | None,
+) -> tuple[SumoConfig, Options]:
     """The configuration, and the options that go before it."""
     if not 0 <= seed < 2**31:
         raise TraceError(f"{sumocfg}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
@@ -125,17 +136,26 @@ def _checked(
             )
     inputs(sumocfg)
     times = {"begin": begin_s, "end": end_s, "step-length": step_s}
-    return config, {"seed": seed, **{name: float(time) for name, time in times.items() if time is not None}}
+    options: Options = {"seed": seed, **{name: float(time) for name, time in times.items() if time is not None}}
+    if mesoscopic if mesoscopic is not None else config.on("mesosim"):
+        options |= {"mesosim": "true", "meso-interpolate-pos": "true"}
+        if config.get("meso-junction-control") is None:
+            options["meso-junction-control"] = "true"
+    elif config.on("mesosim"):
+        options["mesosim"] = "false"
+    return config, options
 
 
 def _record(
-    config: SumoConfig, options: dict[str, float], path: Path, beside: Path, progress: Callable[[float], None] | None
+    config: SumoConfig, options: Options, path: Path, beside: Path, progress: Callable[[float], None] | None
 ) -> None:
     """Run SUMO in a scratch folder in `beside`, and write `path`."""
     if "TIME" in str(beside.absolute()):
         raise TraceError(f"{beside}: SUMO replaces 'TIME' in output paths; choose a folder without it.")
     clear_leftovers(beside)
-    source = f"SUMO {sumo_version()}, {config.path.name}, seed {options['seed']:g}"
+    source = f"SUMO {sumo_version()}, {config.path.name}, seed {options['seed']}"
+    if is_mesoscopic(options):
+        source += ", mesoscopic"
     with explained(beside, "write"), scratch(beside) as folder:
         run = _Run(config, options, folder.absolute(), progress)
         with closing(run.samples()) as samples:
@@ -146,12 +166,13 @@ class _Run:
     """One run of SUMO, and what became known on the way."""
 
     def __init__(
-        self, config: SumoConfig, options: dict[str, float], folder: Path, progress: Callable[[float], None] | None
+        self, config: SumoConfig, options: Options, folder: Path, progress: Callable[[float], None] | None
     ) -> None:
         self.config, self.options, self.folder, self.progress = config, options, folder, progress
-        self.begin_s = options.get("begin", _seconds(config.get("begin") or "0"))
-        self.end_s = options.get("end", _seconds(config.get("end") or "-1"))
-        self.step_s = options.get("step-length", _seconds(config.get("step-length") or "1"))
+        self.begin_s, self.end_s, self.step_s = (
+            float(options[name]) if name in options else _seconds(config.get(name) or default)
+            for name, default in (("begin", "0"), ("end", "-1"), ("step-length", "1"))
+        )
         self.covered = Covered(self.begin_s)
 
     def samples(self) -> Generator[Samples]:
@@ -207,8 +228,13 @@ class _Run:
         named = {option for section in self.config.sections.values() for option in section}
         looks = ["fcd"] if chooses_vehicles(self.config) else []
         looks += ["routes"] if "ignore-route-errors" in named else []  # then SUMO says nothing of them
+        looks += ["segments"] if is_mesoscopic(self.options) else []
         command = [sys.executable, "-P", str(sumo_process.__file__), repr(self.end_s), ",".join(looks)]
         return [*command, *simulation_options(self.config, self.folder, self.options)]
+
+
+def is_mesoscopic(options: Options) -> bool:
+    return options.get("mesosim") == "true"
 
 
 def chooses_vehicles(config: SumoConfig) -> bool:
@@ -216,7 +242,7 @@ def chooses_vehicles(config: SumoConfig) -> bool:
     return any(option.startswith("device.fcd.") for options in config.sections.values() for option in options)
 
 
-def simulation_options(config: SumoConfig, folder: Path, options: Mapping[str, float]) -> list[str]:
+def simulation_options(config: SumoConfig, folder: Path, options: Mapping[str, float | str]) -> list[str]:
     """What SUMO is to be started with; all that it writes comes to lie in `folder`, which is absolute."""
     _write_config(config, folder / "run.sumocfg")
     # The prefix goes before the *name* of each output, also of those that additional files declare (detectors): it

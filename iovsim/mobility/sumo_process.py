@@ -1,8 +1,9 @@
 """One SUMO simulation in a process of its own, in which nothing else lives: its vehicles go to standard output.
 
 Run as `python -P FILE END LOOKS SUMO-OPTIONS...` (so it imports nothing of this package): until END, or where that is
-negative until no vehicle is left or expected. LOOKS is a comma-separated list of what to look for in each new vehicle:
-`fcd` leaves out those without an FCD device, `routes` counts those whose route is broken.
+negative until no vehicle is left or expected. LOOKS is a comma-separated list of what to look for: `fcd` leaves out
+vehicles without an FCD device, `routes` counts those whose route is broken, `segments` places those of a mesoscopic
+simulation.
 
 A process, since libsumo holds one simulation (https://github.com/eclipse-sumo/sumo/issues/17311), takes the process
 with it where it fails, and carries another copy of Arrow than pyarrow does. Getters, since they cost less than
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,18 +76,49 @@ def frames(stream: IO[bytes]) -> Iterator[Frame]:
         )
 
 
+class Segments:
+    """Where the vehicles of a mesoscopic simulation are, between `simulation.executeMove` and `simulation.step`.
+
+    SUMO interpolates positions within a segment (`--meso-interpolate-pos`) up to its clock; a whole step sets that
+    ahead of what has been worked off, so that all who reach a segment's end would stand there until the next one. On a
+    junction SUMO gives the beginning of the edge that was left, in its own outputs too: such samples are placed on the
+    junction's first lane instead, by the time that is left until they leave it (ours), and counted in `placed`.
+    """
+
+    def __init__(self, libsumo: Any) -> None:
+        self._vehicle, self._lane, self._simulation = libsumo.vehicle, libsumo.lane, libsumo.simulation
+        self._lengths_m: dict[str, float] = {}  # by edge inside of a junction
+        self.placed = 0
+
+    def place(self, name: str) -> tuple[float, float]:
+        edge = self._vehicle.getSegmentID(name).rpartition(":")[0]
+        if not edge.startswith(":"):
+            return self._vehicle.getPosition(name)  # type: ignore[no-any-return]
+        self.placed += 1
+        if edge not in self._lengths_m:
+            self._lengths_m[edge] = self._lane.getLength(f"{edge}_0")
+        length_m = self._lengths_m[edge]
+        left_s = self._vehicle.getLastActionTime(name) - self._simulation.getTime()  # the time of its next event
+        driven_m = length_m - self._vehicle.getSpeed(name) * max(left_s, 0.0)
+        return self._simulation.convert2D(edge, max(driven_m, 0.0))  # type: ignore[no-any-return]
+
+
 def simulate(end_s: float, looks: set[str], options: list[str], out: IO[bytes]) -> None:
     """Step through the simulation and write a frame a step."""
     import libsumo  # here alone: who reads the frames needs none
 
     libsumo.start(["sumo", *options])
     simulation, vehicle = libsumo.simulation, libsumo.vehicle
-    step_ms = round(simulation.getDeltaT() * 1000)
     equipped: dict[str, bool] = {}
     broken: dict[str, bool] = {}
+    segments = Segments(libsumo) if "segments" in looks else None
+    place = vehicle.getPosition if segments is None else segments.place
     while True:
-        simulation.step()
-        now_s = simulation.getTime()
+        time_ms = round(simulation.getTime() * 1000)  # SUMO's outputs call a step by its beginning
+        if segments is None:
+            simulation.step()
+        else:
+            simulation.executeMove()
         names = vehicle.getIDList()
         if "routes" in looks:
             broken.update({name: not vehicle.isRouteValid(name) for name in names if name not in broken})
@@ -94,20 +126,22 @@ def simulate(end_s: float, looks: set[str], options: list[str], out: IO[bytes]) 
             new = [name for name in names if name not in equipped]
             equipped.update({name: vehicle.getParameter(name, "has.fcd.device") == "true" for name in new})
             names = list(filter(equipped.__getitem__, names))
-        time_ms = round(now_s * 1000) - step_ms  # SUMO's outputs call a step by its beginning
         text = "\n".join(names).encode()
         out.write(np.array([(time_ms, len(names), len(text))], HEADER).tobytes())
         out.write(text)
         for values in (
-            chain.from_iterable(map(vehicle.getPosition, names)),
+            chain.from_iterable(map(place, names)),
             map(vehicle.getSpeed, names),
             map(vehicle.getAngle, names),
         ):
             out.write(np.fromiter(values, np.float64).tobytes())
-        if now_s >= end_s if end_s >= 0 else simulation.getMinExpectedNumber() <= 0:
+        if segments is not None:
+            simulation.step()
+        if simulation.getTime() >= end_s if end_s >= 0 else simulation.getMinExpectedNumber() <= 0:
             break
     counts = {ours: int(simulation.getParameter("", f"stats.{theirs}")) for theirs, ours in STATISTICS.items()}
     counts["vehicles with a broken route"] = sum(broken.values())
+    counts["samples placed on junctions"] = 0 if segments is None else segments.placed
     libsumo.close()
     text = json.dumps(counts).encode()
     out.write(np.array([(0, -1, len(text))], HEADER).tobytes() + text)

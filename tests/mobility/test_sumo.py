@@ -12,8 +12,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import sumolib
 
 from iovsim.errors import TraceError
 from iovsim.mobility.sumo import inputs, record, record_into
@@ -102,6 +104,60 @@ def test_a_recording_is_sumos_own_to_the_last_digit(
     ours = sorted(zip(frame["time_ms"].tolist(), frame["vehicle"].astype(str).tolist(), numbers, strict=True))
     assert len(ours) > 1000
     assert ours == theirs
+
+
+MESOSCOPIC = ("--mesosim", "true", "--meso-interpolate-pos", "true", "--meso-junction-control", "true")
+
+
+@pytest.mark.parametrize("step_s", [1.0, 0.5])
+def test_a_mesoscopic_recording_is_sumos_own_but_on_junctions(tmp_path: Path, step_s: float) -> None:
+    """There SUMO gives the beginning of the edge that was left; ours lies on the junction's lane."""
+    net = sumolib.net.readNet(str(inputs(PORTSIDE).net), withInternal=True)
+    options = (*MESOSCOPIC, "--seed", "5", "--end", "150", "--step-length", str(step_s))
+    sumos_own(PORTSIDE, tmp_path / "fcd.xml", *options, "--fcd-output.attributes", "x,y,speed,angle,edge")
+    theirs = {
+        (round(float(step.get("time", "")) * 1000), vehicle.get("id", "")): vehicle
+        for step in ET.parse(tmp_path / "fcd.xml").getroot()
+        for vehicle in step.iter("vehicle")
+    }
+    trace = Trace(record(PORTSIDE, seed=5, end_s=150, step_s=step_s, mesoscopic=True, cache=tmp_path))
+    frame = pd.read_parquet(trace.path)
+    ours = {
+        (time, str(name)): row
+        for time, name, *row in frame[
+            ["time_ms", "vehicle", "x_cm", "y_cm", "speed_cmps", "angle_cdeg"]
+        ].values.tolist()
+    }
+    assert ours.keys() == theirs.keys()
+    inside = {key: vehicle for key, vehicle in theirs.items() if vehicle.get("edge", "").startswith(":")}
+    assert 500 < len(inside) < 0.2 * len(ours)
+    assert trace.summary().counts["samples placed on junctions"] == len(inside)
+    outside = sorted(ours.keys() - inside.keys())
+    apart = np.array([ours[key] for key in outside]) - [[_hundredths(theirs[key], of) for of in FCD] for key in outside]
+    assert np.abs(apart).max() <= 1  # positions are interpolated, which may change a last bit
+    for key, vehicle in inside.items():
+        shape = net.getEdge(vehicle.get("edge")).getLanes()[0].getShape()
+        place = tuple(value / 100.0 for value in ours[key][:2])
+        assert sumolib.geomhelper.distancePointToPolygon(place, shape) < 0.02
+    assert trace.summary().source.endswith("seed 5, mesoscopic")
+    steps = frame.sort_values(["vehicle", "time_ms"]).groupby("vehicle", observed=True)[["x_cm", "y_cm"]].diff()
+    assert np.hypot(*steps.dropna().to_numpy().T).max() < 6000  # vehicles advance in a queue all at once
+
+
+def test_a_configuration_may_be_mesoscopic_itself(tmp_path: Path) -> None:
+    plain, own = (
+        config(tmp_path / name, more)
+        for name, more in (("plain", ""), ("own", '<mesoscopic><mesosim value="true"/></mesoscopic>'))
+    )
+
+    def rows(sumocfg: Path, mesoscopic: bool | None) -> list[list[object]]:
+        path = record(sumocfg, seed=1, mesoscopic=mesoscopic, cache=tmp_path)
+        return pd.read_parquet(path).astype({"vehicle": str}).to_numpy().tolist()
+
+    assert rows(own, None) == rows(plain, True) == rows(own, True)
+    assert rows(own, False) == rows(plain, None) == rows(plain, False)
+    assert rows(own, None) != rows(plain, None)
+    assert len({path.name for path in (tmp_path / "traces").iterdir()}) == 4  # plain ones alone are the same thing
 
 
 def test_a_run_without_an_end_stops_where_sumo_does(tmp_path: Path) -> None:
