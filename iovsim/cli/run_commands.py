@@ -19,6 +19,7 @@ from iovsim.config.seeds import parse_seeds
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ScenarioError
 from iovsim.learning.store.place import LIMIT_GIB, chosen_store
+from iovsim.mobility.sumo_process import BROKEN
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
 
@@ -104,15 +105,21 @@ def run_and_tell(specs: Sequence[RunSpec], cache: Path, *, jobs: int, overwrite:
         folders = run_all(left, cache, report, jobs=jobs, overwrite=overwrite) if left else []
     for folder in folders:
         console.print(f"finished: {folder}", highlight=False, markup=False, soft_wrap=True)
-    _warn(folders)
+    warn(folders)
 
 
-def _warn(folders: Sequence[Path]) -> None:
-    """Says once what several runs may have met: a store that could not be written."""
+def warn(folders: Sequence[Path]) -> None:
+    """Says once what several runs may have met: a store that could not be written, vehicles with broken routes."""
     from iovsim.results import read_manifest
 
-    records = [read_manifest(folder).store for folder in folders]
-    for problem in sorted({record.problem for record in records if record is not None and record.problem}):
+    manifests = [read_manifest(folder) for folder in folders]
+    problems = {m.store.problem for m in manifests if m.store is not None and m.store.problem}
+    broken = [m.traffic[BROKEN] for m in manifests if BROKEN in m.traffic]
+    if broken:
+        problems.add(
+            f"{BROKEN}, accepted: up to {max(broken)} in a run; each stands at the gap until it is teleported."
+        )
+    for problem in sorted(problems):
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold yellow]warning:[/] {escape(problem)}")
 
 

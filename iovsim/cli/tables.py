@@ -41,6 +41,7 @@ def print_manifest(console: Console, path: Path, manifest: Manifest) -> None:
         ),
         *((("training store", _told(manifest.store.counts)),) if manifest.store else ()),
         *((f"task {t}", f"trained: {c.trained}, charged as {c.charged}") for t, c in manifest.charge_as.items()),
+        *((("traffic", ", ".join(f"{what} {n}" for what, n in manifest.traffic.items())),) if manifest.traffic else ()),
         ("status", f"{manifest.status}{took}"),
         *((("error", manifest.error),) if manifest.error else ()),
         ("versions", ", ".join(f"{k} {v}" for k, v in manifest.versions.items())),

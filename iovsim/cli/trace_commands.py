@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,6 +56,16 @@ def record(
     begin_s: Annotated[float | None, typer.Option("--begin", help="Start at this simulated second.")] = None,
     end_s: Annotated[float | None, typer.Option("--end", help="Stop at this simulated second.")] = None,
     step_s: Annotated[float | None, typer.Option("--step", help="Step length in seconds.")] = None,
+    mesoscopic: Annotated[
+        bool | None,
+        typer.Option(
+            "--mesoscopic/--microscopic",
+            help="By queues of road segments, or vehicle by vehicle (default: as the configuration says).",
+        ),
+    ] = None,
+    ignore_route_errors: Annotated[
+        bool, typer.Option("--ignore-route-errors", help="Accept vehicles with a broken route, and count them.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -70,6 +80,7 @@ def record(
     """Record the traffic of a SUMO configuration (or take it from the cache) and summarise the trace."""
     from iovsim.mobility import sumo
     from iovsim.mobility.map_store import builtin_maps, installed_maps, map_config
+    from iovsim.mobility.route_check import refuse_ignored_routes
 
     for option, seconds in (("--begin", begin_s), ("--end", end_s), ("--step", step_s)):
         if seconds is not None and not (0 if option == "--begin" else 1e-9) <= seconds < MAX_TIME_S:
@@ -89,19 +100,22 @@ def record(
             report(source, "recording traffic", done)
 
         config = map_config(source) if source in maps else path
+        if not ignore_route_errors:
+            refuse_ignored_routes(sumo.inputs(config))
+        how: dict[str, Any] = {
+            "seed": seed,
+            "begin_s": begin_s,
+            "end_s": end_s,
+            "step_s": step_s,
+            "mesoscopic": mesoscopic,
+            "ignore_route_errors": ignore_route_errors,
+            "progress": progress,
+        }
         if out is not None and out.suffix != ".parquet":
-            sumo.record_into(out, config, seed=seed, begin_s=begin_s, end_s=end_s, step_s=step_s, progress=progress)
+            sumo.record_into(out, config, **how)
             recorded = out
         else:
-            recorded = sumo.record(
-                config,
-                seed=seed,
-                begin_s=begin_s,
-                end_s=end_s,
-                step_s=step_s,
-                cache=usable_cache(cache),
-                progress=progress,
-            )
+            recorded = sumo.record(config, cache=usable_cache(cache), **how)
     if out is not None and out.suffix == ".parquet" and out.resolve() != recorded.resolve():
         with whole_file(out) as part:
             shutil.copyfile(recorded, part)

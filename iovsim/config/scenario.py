@@ -28,8 +28,10 @@ class Mobility(Model):
     """Where the vehicles come from: a `map` by name, built in or installed, or any `sumocfg` (relative to this file).
 
     `trace` replays a trace of that map, recorded or imported earlier, instead of running SUMO.
-    `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes that the
-    configuration has SUMO ignore.
+    `step_s` is SUMO's step; `mesoscopic` has it move vehicles by queues of road segments, several times as fast, or one
+    by one (left out: as the configuration says). Both change contacts: DESIGN.md says how much.
+    `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes, whose
+    vehicles are counted.
     `source = "live"` drives SUMO beside the run, so that a policy file's `traffic` may act on vehicles; where it does
     nothing, the run equals the replayed one. `coupling` says how: by libsumo in the same process, or by a TraCI socket
     to a SUMO of its own, with a window where `gui = true`.
@@ -39,6 +41,7 @@ class Mobility(Model):
     sumocfg: Path | None = None
     trace: Path | None = None
     step_s: Annotated[float, Field(ge=0.001, le=60)] = 1.0
+    mesoscopic: bool | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     ignore_route_errors: bool = False
     source: Literal["replay", "live"] = "replay"
@@ -49,6 +52,10 @@ class Mobility(Model):
     def _live_or_not(self) -> Self:
         if self.source == "live" and self.trace is not None:
             raise ValueError("'trace' is traffic of the past; leave it out, or set source = 'replay'")
+        if self.source == "live" and self.mesoscopic:
+            raise ValueError(
+                "mesoscopic = true drives queues, in which no vehicle can be acted on; set source = 'replay'"
+            )
         if self.gui and (self.source, self.coupling) != ("live", "traci"):
             raise ValueError("gui = true needs source = 'live' and coupling = 'traci'")
         return self

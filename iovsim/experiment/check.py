@@ -32,7 +32,7 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
         f"map: {sumocfg(scenario).name}, {east - west:.0f} m x {north - south:.0f} m, {len(roadmap.roads)} roads, "
         f"{len(roadmap.buildings)} buildings"
     )
-    if inputs.ignores_route_errors:
+    if inputs.ignores_route_errors or scenario.mobility.ignore_route_errors:
         broken = broken_routes(inputs)
         yield f"routes: errors are ignored; broken: those of {broken.vehicles} vehicles"
     if scenario.mobility.trace is not None:

@@ -29,7 +29,7 @@ from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
 from iovsim.mobility.map_store import map_config
 from iovsim.mobility.roadmap import RoadMap, read_map
-from iovsim.mobility.route_check import refuse_broken_routes
+from iovsim.mobility.route_check import refuse_ignored_routes
 from iovsim.mobility.sumo_config import SumoInputs
 from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
@@ -155,7 +155,7 @@ def map_inputs(scenario: Scenario) -> SumoInputs:
     """
     found = sumo.inputs(sumocfg(scenario))
     if not scenario.mobility.ignore_route_errors and scenario.mobility.trace is None:
-        refuse_broken_routes(found)
+        refuse_ignored_routes(found)
     check_batteries(scenario, found.net)
     return found
 
@@ -177,6 +177,8 @@ def recorded(scenario: Scenario, seed: int, cache: Path, progress: Callable[[flo
         seed=seed,
         end_s=scenario.time.start_s + scenario.time.duration_s + scenario.mobility.step_s,
         step_s=scenario.mobility.step_s,
+        mesoscopic=scenario.mobility.mesoscopic,
+        ignore_route_errors=scenario.mobility.ignore_route_errors,
         cache=cache,
         progress=progress,
     )

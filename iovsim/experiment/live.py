@@ -39,6 +39,8 @@ def simulate_live(
         start_s=built.world.start_s,
         end_s=built.world.end_s,
         step_s=mobility.step_s,
+        mesoscopic=mobility.mesoscopic,
+        ignore_route_errors=mobility.ignore_route_errors,
         hysteresis_m=scenario.contacts.hysteresis_m,
         coupling=mobility.coupling,
         gui=mobility.gui,

@@ -26,6 +26,7 @@ from iovsim.learning.store.folder import StoreSpec
 from iovsim.learning.store.keys import way_of
 from iovsim.learning.store.trainer import stored_trainer
 from iovsim.learning.trainers import build_trainer, check_trainer
+from iovsim.mobility.trace import Trace
 from iovsim.results import Charge, Manifest, PolicyRecord, RunFolder, RunState, Stage, StoreRecord
 from iovsim.results.folder import check_free
 from iovsim.results.manifest import NAME, Input, Origin
@@ -170,6 +171,7 @@ def manifest_of(spec: RunSpec, inputs: Mapping[str, Input], built: BuiltWorld | 
         ),
         scenario=spec.scenario.model_dump(mode="json"),
         training=spec.training,
+        traffic=Trace(built.city.trace).counts if built else {},
         charge_as={t.task: Charge(trained=backbones[t.task].name, charged=t.charged.name) for t in tasks},
         origin=Origin(
             scenario_folder=str(spec.scenario.resolved(Path())),

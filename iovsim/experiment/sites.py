@@ -69,7 +69,12 @@ def kept_sites(scenario: Scenario, inputs: SumoInputs, cache: Path) -> Path | No
         content["traffic"] = (
             trace_sha256(given)
             if given is not None
-            else [traffic_sha256(inputs.sumocfg), scenario.mobility.step_s, sumo_version()]
+            else [
+                traffic_sha256(inputs.sumocfg),
+                scenario.mobility.step_s,
+                scenario.mobility.mesoscopic,
+                sumo_version(),
+            ]
         )
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return cache / "sites" / f"{key}.json"

@@ -13,12 +13,13 @@ import numpy as np
 import traci.constants as tc
 
 from iovsim.domain import Drive, Reroute, Rsu, SetSpeed, Station, StopAt, TrafficAction
+from iovsim.errors import TraceError
 from iovsim.mobility.batteries import OPTIONS, BatteryRule, LiveBatteries
 from iovsim.mobility.charging import ChargingPlace, with_places
 from iovsim.mobility.coupling import Sumo, by_socket, in_process
 from iovsim.mobility.live_contacts import LiveContacts
 from iovsim.mobility.samples import Samples
-from iovsim.mobility.sumo import chooses_vehicles, simulation_options
+from iovsim.mobility.sumo import chooses_vehicles, is_mesoscopic, options_of, simulation_options
 from iovsim.mobility.sumo_config import read_config
 from iovsim.mobility.trace import Covered, write_trace
 from iovsim.mobility.trace.trace import JUMP_MPS, JUMP_SLACK_M
@@ -43,17 +44,25 @@ def driven(
     hysteresis_m: float,
     coupling: str,
     gui: bool,
+    mesoscopic: bool | None = None,
+    ignore_route_errors: bool = False,
     batteries: BatteryRule | None = None,
     places: Sequence[ChargingPlace] = (),
 ) -> Iterator[LiveTraffic]:
     """Live traffic with all that is known at `start_s`, driven by a SUMO that is started as for a recording.
 
     SUMO writes into `folder`. `coupling` is "libsumo" or "traci". `places` are charging stations beside the map's own.
-    Raises `TraceError` for whatever is wrong with SUMO, also in the middle of the block.
+    Raises `TraceError` for a mesoscopic simulation, and for whatever is wrong with SUMO, also in the middle of the
+    block.
     """
     where, config = str(sumocfg), with_places(read_config(sumocfg), places, folder)
-    times = {"seed": seed, "end": end_s + step_s, "step-length": step_s}
-    options = [*simulation_options(config, folder, times), "--no-warnings", "true"]
+    chosen = options_of(config, seed, None, end_s + step_s, step_s, mesoscopic, ignore_route_errors)
+    if is_mesoscopic(chosen):
+        raise TraceError(
+            f"{where}: sets mesosim, which drives queues, in which no vehicle can be acted on; set "
+            "mobility.mesoscopic = false, or mobility.source = 'replay'."
+        )
+    options = [*simulation_options(config, folder, chosen), "--no-warnings", "true"]
     options += OPTIONS if batteries is not None else ()
     coupled = (
         in_process(options, where)

@@ -1,7 +1,7 @@
 """Route files whose errors SUMO was told to ignore become a count of broken routes, or one error.
 
-With `ignore-route-errors` SUMO says nothing about a route with a gap: its vehicle drives up to the gap and stands there
-until it is teleported, and the queue behind it grows. So such a configuration is only taken as it is if asked for.
+SUMO stops at the first route with a gap. With `ignore-route-errors` it says nothing about it: the vehicle drives up to
+the gap and stands there until it is teleported, and the queue behind it grows. So errors are only ignored if asked for.
 """
 
 from __future__ import annotations
@@ -43,14 +43,19 @@ def broken_routes(inputs: SumoInputs) -> BrokenRoutes:
     return BrokenRoutes(len({vehicle for _, vehicle in faults}), faults[0][0].rstrip(".") if faults else "")
 
 
+def refuse_ignored_routes(inputs: SumoInputs) -> None:
+    """Raises `TraceError` for a configuration that ignores route errors and has some; else SUMO stops at the first."""
+    if inputs.ignores_route_errors:
+        refuse_broken_routes(inputs)
+
+
 def refuse_broken_routes(inputs: SumoInputs) -> None:
-    """Raises `TraceError` for a configuration that ignores route errors and has some."""
-    if not inputs.ignores_route_errors:
-        return  # SUMO itself stops at the first
+    """Raises `TraceError` for a configuration of which vehicles have a broken route."""
     broken = broken_routes(inputs)
     if broken.vehicles:
+        ignored = "sets ignore-route-errors, and " if inputs.ignores_route_errors else ""
         raise TraceError(
-            f"{inputs.sumocfg}: sets ignore-route-errors, and the routes of {broken.vehicles} vehicles are broken "
-            f"({broken.first}): they would stand until they are teleported, and hold up others. Mend them with "
-            "duarouter --repair, or accept them with mobility.ignore_route_errors = true."
+            f"{inputs.sumocfg}: {ignored}the routes of {broken.vehicles} vehicles are broken ({broken.first}): they "
+            "would stand until they are teleported, and hold up others. Mend them with duarouter --repair, or accept "
+            "them with mobility.ignore_route_errors = true (iovsim trace record --ignore-route-errors)."
         )

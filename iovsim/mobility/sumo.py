@@ -20,6 +20,7 @@ import numpy as np
 from iovsim.errors import TraceError
 from iovsim.files import clear_leftovers, explained, scratch
 from iovsim.mobility import sumo_process
+from iovsim.mobility.route_check import refuse_broken_routes
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.sumo_config import (
     SumoConfig,
@@ -70,6 +71,7 @@ def record(
     end_s: float | None = None,
     step_s: float | None = None,
     mesoscopic: bool | None = None,
+    ignore_route_errors: bool = False,
     cache: Path,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
@@ -78,13 +80,15 @@ def record(
     The hash covers the configuration, the content of every input, the options and SUMO's version. `begin_s, end_s,
     step_s, mesoscopic` replace what the configuration says (None: keep it). A mesoscopic simulation has signals and
     right of way unless the configuration sets `meso-junction-control` itself. Vehicles only; a `device.fcd` section in
-    the configuration still chooses which. `progress` is told the fraction of simulated time done.
+    the configuration still chooses which. Vehicles whose route has a gap are an error, or, with `ignore_route_errors`,
+    drive up to it, and are counted in the trace. `progress` is told the fraction of simulated time done.
 
     Raises `TraceError` if the seed is not in [0, 2^31), if the configuration is missing, broken or random, if SUMO
     refuses or fails (in SUMO's words), or if no vehicle ever drives. Whatever is raised, KeyboardInterrupt too, leaves
     no process and no partial file.
     """
-    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s, mesoscopic)
+    config = _checked(sumocfg)
+    options = options_of(config, seed, begin_s, end_s, step_s, mesoscopic, ignore_route_errors)
     name = content_hash(config, DROPPED, {**options, "format": FORMAT, "sumo": sumo_version()})
     traces = Path(cache).absolute() / "traces"
     path = traces / f"{name}.parquet"
@@ -104,24 +108,16 @@ def record_into(
     end_s: float | None = None,
     step_s: float | None = None,
     mesoscopic: bool | None = None,
+    ignore_route_errors: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """The same into a folder of parts: what ends it, a crash too, leaves a trace of what was recorded until then."""
-    config, options = _checked(sumocfg, seed, begin_s, end_s, step_s, mesoscopic)
+    config = _checked(sumocfg)
+    options = options_of(config, seed, begin_s, end_s, step_s, mesoscopic, ignore_route_errors)
     _record(config, options, folder, folder.absolute().parent, progress)
 
 
-def _checked(
-    sumocfg: Path | str,
-    seed: int,
-    begin_s: float | None,
-    end_s: float | None,
-    step_s: float | None,
-    mesoscopic: bool | None,
-) -> tuple[SumoConfig, Options]:
-    """The configuration, and the options that go before it."""
-    if not 0 <= seed < 2**31:
-        raise TraceError(f"{sumocfg}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
+def _checked(sumocfg: Path | str) -> SumoConfig:
     config = read_config(sumocfg)
     if config.on("random"):
         raise TraceError(
@@ -135,6 +131,21 @@ def _checked(
                 f"and `sample` make less of a trace."
             )
     inputs(sumocfg)
+    return config
+
+
+def options_of(
+    config: SumoConfig,
+    seed: int,
+    begin_s: float | None,
+    end_s: float | None,
+    step_s: float | None,
+    mesoscopic: bool | None,
+    ignore_route_errors: bool,
+) -> Options:
+    """The options that go before a configuration. Raises `TraceError` for a seed that SUMO does not take."""
+    if not 0 <= seed < 2**31:
+        raise TraceError(f"{config.path}: seed {seed} is not one that SUMO takes; it must be in 0 to {2**31 - 1}.")
     times = {"begin": begin_s, "end": end_s, "step-length": step_s}
     options: Options = {"seed": seed, **{name: float(time) for name, time in times.items() if time is not None}}
     if mesoscopic if mesoscopic is not None else config.on("mesosim"):
@@ -143,7 +154,9 @@ def _checked(
             options["meso-junction-control"] = "true"
     elif config.on("mesosim"):
         options["mesosim"] = "false"
-    return config, options
+    if ignore_route_errors and not config.on("ignore-route-errors"):
+        options["ignore-route-errors"] = "true"
+    return options
 
 
 def _record(
@@ -202,6 +215,8 @@ class _Run:
             stderr.seek(0)
             if process.returncode != 0 or statistics is None:
                 message = sumo_message(stderr.read().decode(errors="replace"))
+                if "no valid route" in message:
+                    refuse_broken_routes(inputs(self.config.path))  # which counts them
                 raise TraceError(f"{self.config.path}: SUMO stopped with exit code {process.returncode}: {message}")
             counts = Counter(statistics)
             counts["warnings"] = sum(line.startswith(b"Warning:") for line in stderr)
@@ -225,9 +240,9 @@ class _Run:
             yield frame
 
     def _command(self) -> list[str]:
-        named = {option for section in self.config.sections.values() for option in section}
         looks = ["fcd"] if chooses_vehicles(self.config) else []
-        looks += ["routes"] if "ignore-route-errors" in named else []  # then SUMO says nothing of them
+        if self.config.on("ignore-route-errors") or "ignore-route-errors" in self.options:
+            looks.append("routes")  # of which SUMO then says nothing
         looks += ["segments"] if is_mesoscopic(self.options) else []
         command = [sys.executable, "-P", str(sumo_process.__file__), repr(self.end_s), ",".join(looks)]
         return [*command, *simulation_options(self.config, self.folder, self.options)]

@@ -29,6 +29,8 @@ HEADER = np.dtype([("time_ms", np.int64), ("vehicles", np.int64), ("bytes", np.i
 """Before each step's frame; `bytes` of names follow, one a line, then x and y by turns, speeds and angles as float64.
 `vehicles` is -1 in the last frame, whose bytes are JSON: SUMO's statistics."""
 
+BROKEN = "vehicles with a broken route"
+
 STATISTICS = {
     "vehicles.loaded": "vehicles loaded",
     "vehicles.inserted": "vehicles inserted",
@@ -140,7 +142,7 @@ def simulate(end_s: float, looks: set[str], options: list[str], out: IO[bytes]) 
         if simulation.getTime() >= end_s if end_s >= 0 else simulation.getMinExpectedNumber() <= 0:
             break
     counts = {ours: int(simulation.getParameter("", f"stats.{theirs}")) for theirs, ours in STATISTICS.items()}
-    counts["vehicles with a broken route"] = sum(broken.values())
+    counts[BROKEN] = sum(broken.values())
     counts["samples placed on junctions"] = 0 if segments is None else segments.placed
     libsumo.close()
     text = json.dumps(counts).encode()

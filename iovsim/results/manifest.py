@@ -118,6 +118,7 @@ class Manifest:
     policy: PolicyRecord
     scenario: Mapping[str, Any]
     charge_as: Mapping[str, Charge]  # by task
+    traffic: Mapping[str, int] = field(default_factory=dict)  # what was counted when it was recorded or imported
     training: TrainerSpec = field(default_factory=TrainerSpec)
     origin: Origin | None = None  # None: the run came from no command, or was written before this was kept
     store: StoreRecord | None = None  # None: everything was computed
@@ -137,7 +138,9 @@ class Manifest:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`; `KeyError`, `TypeError` or `ValueError` where something is missing or strange."""
-        known = {"store": None, "origin": None} | dict(content)  # runs of before there were such say nothing of them
+        known = {"store": None, "origin": None, "traffic": {}} | dict(
+            content
+        )  # runs of before there were such say nothing of them
         plain = {name: known[name] for name in cls.__dataclass_fields__}
         for name, kind in (("world", str), ("world_hash", str), ("seed", int), ("scenario", dict)):
             if not isinstance(plain[name], kind):

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from iovsim.cli import main
+from iovsim.cli.run_commands import warn
 from iovsim.mobility.map_record import MapRecord, write_record
+from iovsim.mobility.sumo_process import BROKEN
+from iovsim.results import Manifest, PolicyRecord
+from iovsim.results.manifest import write_manifest
 
 from .conftest import WORLD, Refused
 
@@ -97,3 +101,16 @@ def test_broken_routes_are_refused_by_worlds_unless_they_accept_them(
         main()
     assert caught.value.code == 0
     assert "errors are ignored; broken: those of 1 vehicles" in capsys.readouterr().out
+
+
+def test_accepted_broken_routes_are_told_after_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = PolicyRecord(name="p", kind="p", forecast="heading", parameters={})
+    for seed, broken in ((1, 3), (2, 7), (3, 0)):
+        traffic = {BROKEN: broken, "vehicles loaded": 90} if broken else {}
+        (tmp_path / str(seed)).mkdir()
+        manifest = Manifest("small", "", seed, policy, scenario={}, charge_as={}, traffic=traffic)
+        write_manifest(tmp_path / str(seed), manifest)
+    warn([tmp_path / str(seed) for seed in (1, 2, 3)])
+    told = capsys.readouterr().err
+    assert told.count("warning:") == 1
+    assert "vehicles with a broken route, accepted: up to 7 in a run" in told

@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from iovsim.cli import app
-from iovsim.errors import IovsimError
+from iovsim.errors import IovsimError, TraceError
 from iovsim.mobility.trace import Trace
+
+PORTSIDE = Path(__file__).parents[2] / "sumo_maps" / "portside"
 
 
 def run(*arguments: object) -> str:
@@ -44,6 +46,31 @@ def test_an_unfinished_recording_says_so(recorded: Path, tmp_path: Path) -> None
 def test_a_recording_in_one_file_comes_from_the_cache(tmp_path: Path) -> None:
     run("record", "portside", "--end", 60, "--out", tmp_path / "p.parquet", "--cache", tmp_path)
     assert (tmp_path / "p.parquet").read_bytes() == next((tmp_path / "traces").iterdir()).read_bytes()
+
+
+def test_a_recording_may_be_mesoscopic_and_have_another_step(tmp_path: Path) -> None:
+    said = run("record", "portside", "--end", 60, "--mesoscopic", "--step", 0.5, "--cache", tmp_path)
+    assert "portside.sumocfg, seed 1, mesoscopic" in said
+    assert "0.5 s" in said
+    assert "source: samples placed on junctions" in said
+
+
+@pytest.mark.parametrize("ignore", ["", '<ignore-route-errors value="true"/>'])
+@pytest.mark.parametrize("out", ["kept", "kept.parquet"])
+def test_broken_routes_are_refused_unless_they_are_accepted(tmp_path: Path, out: str, ignore: str) -> None:
+    (tmp_path / "own.rou.xml").write_text(
+        '<routes><vehicle id="a" depart="0"><route edges="c2r2_c3r2 c6r6_c6r7"/></vehicle></routes>'
+    )
+    own = tmp_path / "own.sumocfg"
+    own.write_text(
+        f'<configuration><input><net-file value="{PORTSIDE / "portside.net.xml.gz"}"/>'
+        f'<route-files value="own.rou.xml"/></input><time><end value="30"/></time>{ignore}</configuration>'
+    )
+    command = ("record", own, "--out", tmp_path / out, "--cache", tmp_path)
+    with pytest.raises(TraceError, match="the routes of 1 vehicles are broken"):
+        run(*command)
+    assert not (tmp_path / out).exists()
+    assert "vehicles with a broken route" in run(*command, "--ignore-route-errors")
 
 
 def test_changed_traces_are_traces(recorded: Path, tmp_path: Path) -> None:

@@ -146,6 +146,8 @@ def test_what_fits_no_live_or_no_replayed_run_is_refused() -> None:
         scenario(source="live", trace="old.parquet")
     with pytest.raises(ScenarioError, match=r"gui = true needs source = 'live' and coupling = 'traci'"):
         scenario(source="live", gui=True)
+    with pytest.raises(ScenarioError, match=r"mesoscopic = true drives queues, in which no vehicle can be acted on"):
+        scenario(source="live", mesoscopic=True)
 
 
 @dataclass

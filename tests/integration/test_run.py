@@ -173,6 +173,11 @@ def test_charged_and_trained_models_stand_in_the_manifest(folder: Path) -> None:
     assert (charge.trained, charge.charged) == ("roadvit", "vit-base-patch16-224")
 
 
+def test_what_sumo_counted_stands_in_the_manifest(folder: Path) -> None:
+    traffic = open_run(folder / "first" / "random" / "seed-1").manifest.traffic
+    assert traffic["vehicles loaded"] >= traffic["vehicles inserted"] > 10
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_leaves_an_unfinished_run_and_no_process(folder: Path, session_cache: Path, workers: str) -> None:
     out = folder / f"stopped-{workers}"

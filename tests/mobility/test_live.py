@@ -65,8 +65,8 @@ def opened(tmp_path: Path) -> Iterator[Any]:
     """Opens live traffic of a configuration for the length of the test."""
     with ExitStack() as stack:
 
-        def go(sumocfg: Path, coupling: str = "libsumo", **times: float) -> LiveTraffic:
-            given: dict[str, Any] = {"seed": 1, "start_s": 0.0, "end_s": 200.0, "step_s": 1.0} | times
+        def go(sumocfg: Path, coupling: str = "libsumo", **options: Any) -> LiveTraffic:
+            given: dict[str, Any] = {"seed": 1, "start_s": 0.0, "end_s": 200.0, "step_s": 1.0} | options
             return stack.enter_context(
                 driven(sumocfg, tmp_path, RSUS, hysteresis_m=5.0, coupling=coupling, gui=False, **given)
             )
@@ -199,6 +199,14 @@ def test_without_libsumo_live_runs_are_refused(crossing: Path, opened: Any, monk
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "libsumo" else find(name))
     with pytest.raises(TraceError, match=r"libsumo is not installed; run: pip install libsumo"):
         opened(crossing)
+
+
+def test_queues_cannot_be_driven_live(crossing: Path, opened: Any) -> None:
+    own = crossing.with_name("meso.sumocfg")
+    own.write_text(crossing.read_text().replace("</input>", "</input><mesosim value='true'/>"))
+    with pytest.raises(TraceError, match=r"meso\.sumocfg: sets mesosim, .*; set mobility\.mesoscopic = false"):
+        opened(own)
+    opened(own, mesoscopic=False).advance(20.0)
 
 
 def test_what_sumo_refuses_at_its_start_is_told_in_its_words(crossing: Path, coupling: str, opened: Any) -> None:

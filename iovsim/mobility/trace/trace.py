@@ -104,7 +104,7 @@ class Trace:
         self._reader = _reader(self.path)
         self.begin_s, self.end_s = self._reader.begin_s, self._reader.end_s
         self.step_s, self.rows = self._reader.step_s, self._reader.rows
-        self.complete, self.net = self._reader.complete, self._reader.net
+        self.complete, self.net, self.counts = self._reader.complete, self._reader.net, self._reader.counts
         if not self.step_s > 0:
             raise TraceError(
                 f"{self.path}: holds a single instant ({self.begin_s:g} s); contacts need at least two steps."
@@ -171,7 +171,7 @@ class Trace:
             complete=self.complete,
             source=self._reader.source,
             net=self.net,
-            counts=self._reader.counts,
+            counts=self.counts,
             repairs=repairs,
         )
 
