@@ -7,9 +7,9 @@ end of the period as soon as everybody has decided, and the courses of the jobs 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from iovsim.domain import Reroute, SetSpeed, StopAt, Traffic, TrafficAction, TrafficView
+from iovsim.domain import Reroute, SetSpeed, StopAt, Traffic, TrafficAction, TrafficRule, TrafficView
 from iovsim.engine.ask import own_faults
 from iovsim.engine.round import OpenRound
 from iovsim.engine.state import Setting
@@ -27,11 +27,7 @@ def drive_on(setting: Setting, opened: Sequence[OpenRound], until_s: float) -> N
     if rule is not None:
         for over in opened:
             view = _view(traffic, over, until_s)
-            where = f"RSU {view.rsu.rsu!r}, round {view.round.round}, traffic rule {type(rule).__name__}"
-            with own_faults(f"{where}: act()"):
-                actions = list(rule.act(view))
-            for action in actions:
-                admit_action(where, view, traffic, action)
+            for action in ask_traffic(rule, view, traffic.has_edge):
                 gone = action.vehicle not in view.drives
                 _record(setting, view, action, "has left the road" if gone else traffic.apply(action))
     traffic.advance(until_s)
@@ -51,7 +47,17 @@ def _view(traffic: Traffic, opened: OpenRound, until_s: float) -> TrafficView:
     )
 
 
-def admit_action(where: str, view: TrafficView, traffic: Traffic, action: TrafficAction) -> None:
+def ask_traffic(rule: TrafficRule, view: TrafficView, has_edge: Callable[[str], bool]) -> list[TrafficAction]:
+    """What the rule does to traffic. Raises `PolicyError` where `act` fails, or gives what can never be done."""
+    where = f"RSU {view.rsu.rsu!r}, round {view.round.round}, traffic rule {type(rule).__name__}"
+    with own_faults(f"{where}: act()"):
+        actions = list(rule.act(view))
+    for action in actions:
+        admit_action(where, view, has_edge, action)
+    return actions
+
+
+def admit_action(where: str, view: TrafficView, has_edge: Callable[[str], bool], action: TrafficAction) -> None:
     """Raises `PolicyError` for an action of no known kind, on a vehicle, edge or station that is not there, or out of
     range."""
     if not isinstance(action, Reroute | SetSpeed | StopAt):
@@ -64,16 +70,15 @@ def admit_action(where: str, view: TrafficView, traffic: Traffic, action: Traffi
         )
     where = f"{where}, vehicle {action.vehicle!r}"
     match action:
-        case Reroute(edge=edge) if not traffic.has_edge(edge):
+        case Reroute(edge=edge) if not has_edge(edge):
             raise PolicyError(f"{where}: the road network has no edge {edge!r}; view.edges has those of the RSUs.")
         case SetSpeed(speed_mps=speed_mps) if not 0 <= speed_mps < math.inf:
             raise PolicyError(f"{where}: speed_mps = {speed_mps:g}; it must be finite and at least 0.")
         case SetSpeed(until_s=until_s) if not view.time_s < until_s < math.inf:
             raise PolicyError(f"{where}: until_s = {until_s:g}; it must be finite and after {view.time_s:g}.")
-        case StopAt(station=station) if station not in traffic.stations:
-            raise PolicyError(
-                f"{where}: the map has no charging station {station!r}; {near_match(station, traffic.stations)}"
-            )
+        case StopAt(station=station) if station not in view.stations:
+            known = near_match(station, view.stations) if view.stations else "it has none."
+            raise PolicyError(f"{where}: the map has no charging station {station!r}; {known}")
         case StopAt(stay_s=stay_s) if not 0 < stay_s < math.inf:
             raise PolicyError(f"{where}: stay_s = {stay_s:g}; it must be finite and positive.")
 

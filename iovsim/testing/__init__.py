@@ -12,6 +12,7 @@ from iovsim.testing.aggregators import check_aggregator, effective_update
 from iovsim.testing.budgets import check_budget, check_price
 from iovsim.testing.fallbacks import check_fallback
 from iovsim.testing.policies import check_policy
+from iovsim.testing.traffic import check_traffic
 from iovsim.testing.worlds import FakeTrainer, tiny_views, tiny_world
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "check_fallback",
     "check_policy",
     "check_price",
+    "check_traffic",
     "effective_update",
     "tiny_views",
     "tiny_world",

@@ -131,4 +131,4 @@ def test_numbers_at_the_limits_pass(world: World, tmp_path: Path) -> None:
     rule = Acting(lambda vehicle: [])
     run(world, rule, Road(), tmp_path / "run")
     for action in (SetSpeed("v00", 0.0, 1.1), StopAt("v00", "plug", 0.1), Reroute("v00", "closed")):
-        admit_action("here", rule.asked[0], Road(), action)
+        admit_action("here", rule.asked[0], Road().has_edge, action)

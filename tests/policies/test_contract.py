@@ -5,19 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 
 from iovsim.domain import (
     BudgetPolicy,
     CloudView,
+    Drive,
     Fallback,
     FallbackView,
     PriceRule,
+    Reroute,
     RoundOutcome,
     RoundPlan,
     RoundUse,
     RoundView,
+    SetSpeed,
+    StopAt,
+    TrafficAction,
+    TrafficRule,
+    TrafficView,
     Way,
     WayKind,
 )
@@ -26,8 +34,9 @@ from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.policies.budget import unchanged
 from iovsim.policies.draft import draft
 from iovsim.policies.fallback import CheapestWay, EarlyUpload, way_of
-from iovsim.policies.kinds import BUDGETS, FALLBACKS, POLICIES, PRICES
-from iovsim.testing import check_aggregator, check_budget, check_fallback, check_policy, check_price
+from iovsim.policies.kinds import BUDGETS, FALLBACKS, POLICIES, PRICES, TRAFFIC_RULES
+from iovsim.policies.stay_covered import StayCovered
+from iovsim.testing import check_aggregator, check_budget, check_fallback, check_policy, check_price, check_traffic
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -271,3 +280,69 @@ def test_a_users_own_fallback_conforms() -> None:
 def test_the_kit_catches_faults_of_fallbacks(make: Callable[[], Fallback], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         check_fallback(make)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(cast("Callable[[], TrafficRule]", TRAFFIC_RULES[name]) for name in TRAFFIC_RULES if name != "none"),
+        lambda: StayCovered(safety=1.0, least_share=1.0, detour=True),
+    ],
+)
+def test_registered_traffic_rules_conform(make: Callable[[], TrafficRule]) -> None:
+    check_traffic(make)
+
+
+@dataclass
+class Chauffeur:
+    """A whole traffic rule: does to each client that is on the road what `act_on` says."""
+
+    act_on: Callable[[TrafficView, Drive], TrafficAction]
+
+    def act(self, view: TrafficView) -> list[TrafficAction]:
+        return [self.act_on(view, drive) for drive in view.drives.values()]
+
+
+def slower(view: TrafficView, drive: Drive) -> TrafficAction:
+    return SetSpeed(drive.vehicle, 0.5 * drive.allowed_mps * float(view.round.rng.random()), view.next_s)
+
+
+@pytest.mark.parametrize(
+    "act_on",
+    [
+        slower,
+        lambda view, drive: Reroute(drive.vehicle, view.edges[view.rsu.rsu]),
+        lambda view, drive: StopAt(drive.vehicle, view.stations[0], 60.0) if view.stations else slower(view, drive),
+    ],
+)
+def test_a_users_own_traffic_rule_conforms(act_on: Callable[[TrafficView, Drive], TrafficAction]) -> None:
+    check_traffic(lambda: Chauffeur(act_on))
+
+
+@pytest.mark.parametrize(
+    ("act_on", "message"),
+    [
+        (lambda view, drive: Reroute(drive.vehicle, "nowhere"), r"rule Chauffeur.* the road network has no edge 'now"),
+        (lambda view, drive: SetSpeed("v99", 1.0, view.next_s), r"vehicle 'v99' is not attached to this RSU"),
+        (lambda view, drive: SetSpeed(drive.vehicle, 1.0, 0.0), r"until_s = 0; it must be finite and after"),
+        (lambda view, drive: StopAt(drive.vehicle, "plug0", 60.0), r"no charging station 'plug0'; it has none\."),
+        (lambda view, drive: SetSpeed(drive.vehicle, random.random(), view.next_s), r"two fresh instances act diff"),
+        (lambda view, drive: view.stations[7], r"act\(\) failed in .*: IndexError"),
+        (lambda view, drive: None, r"act\(\) gave None; allowed are Reroute, SetSpeed and StopAt"),
+    ],
+)
+def test_the_kit_catches_faults_of_traffic_rules(
+    act_on: Callable[[TrafficView, Drive], TrafficAction], message: str
+) -> None:
+    with pytest.raises(PolicyError, match=message):
+        check_traffic(lambda: Chauffeur(act_on))
+
+
+def test_the_kit_catches_traffic_rules_that_change_views() -> None:
+    class Dropping(Chauffeur):
+        def act(self, view: TrafficView) -> list[TrafficAction]:
+            view.drives.clear()  # type: ignore[attr-defined]
+            return []
+
+    with pytest.raises(PolicyError, match=r"act\(\) changed the view"):
+        check_traffic(lambda: Dropping(slower))
