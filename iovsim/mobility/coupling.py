@@ -99,7 +99,10 @@ def _explained(where: str, *kinds: type[Exception], errors: Path | None = None) 
         with suppress(OSError):
             said = "" if errors is None else errors.read_text(errors="replace")
         told = sumo_message(said) if said.strip() else str(error).strip().rstrip(".")
-        raise TraceError(f"{where}: SUMO broke the live run off: {told}; put that right, or run it again.") from None
+        remedy = "put that right, or run it again"
+        if "unable to open display" in told:
+            remedy = "a window needs a screen: set DISPLAY to one, use xvfb-run, or set mobility.gui = false"
+        raise TraceError(f"{where}: SUMO broke the live run off: {told}; {remedy}.") from None
 
 
 def _check_program(where: str) -> None:

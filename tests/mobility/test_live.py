@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,15 +62,27 @@ def coupling(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One that nobody sees; to be asked for before what is shown on it."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb, and so no screen")
+    read, write = os.pipe()
+    with subprocess.Popen(["Xvfb", "-displayfd", str(write)], pass_fds=[write], stderr=subprocess.DEVNULL) as process:
+        os.close(write)
+        with os.fdopen(read) as told:
+            monkeypatch.setenv("DISPLAY", f":{told.readline().strip()}")
+        yield
+        process.terminate()
+
+
+@pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Any]:
     """Opens live traffic of a configuration for the length of the test."""
     with ExitStack() as stack:
 
         def go(sumocfg: Path, coupling: str = "libsumo", **options: Any) -> LiveTraffic:
-            given: dict[str, Any] = {"seed": 1, "start_s": 0.0, "end_s": 200.0, "step_s": 1.0} | options
-            return stack.enter_context(
-                driven(sumocfg, tmp_path, RSUS, hysteresis_m=5.0, coupling=coupling, gui=False, **given)
-            )
+            given: dict[str, Any] = {"seed": 1, "start_s": 0.0, "end_s": 200.0, "step_s": 1.0, "gui": False} | options
+            return stack.enter_context(driven(sumocfg, tmp_path, RSUS, hysteresis_m=5.0, coupling=coupling, **given))
 
         yield go
 
@@ -178,6 +191,22 @@ def test_a_sumo_that_is_killed_is_one_error(crossing: Path, tmp_path: Path) -> N
     ):
         drive_on()
     assert not sumos()
+
+
+def test_a_window_without_a_screen_is_one_error(crossing: Path, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":9999")
+    with pytest.raises(
+        TraceError, match=r"a window needs a screen: set DISPLAY to one, use xvfb-run, or set mobility"
+    ) as e:
+        opened(crossing, "traci", gui=True)
+    assert ":9999" in str(e.value)
+
+
+def test_a_window_shows_the_same_traffic(crossing: Path, screen: None, opened: Any) -> None:
+    shown, hidden = opened(crossing, "traci", gui=True), opened(crossing)
+    for traffic in (shown, hidden):
+        traffic.advance(40.0)
+    assert seen(shown, "v1") == seen(hidden, "v1")
 
 
 def test_a_second_simulation_in_one_process_is_refused(crossing: Path, opened: Any) -> None:
