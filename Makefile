@@ -26,8 +26,8 @@ check: install ## formatting, lint, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(BENCH)/installed ## measure the parts, beside SUMO, Flower and pfl; every row with its unit, medians over repeats
-	$(BENCH)/bin/python -m iovsim.bench
+bench: $(BENCH)/installed ## measure the parts, beside SUMO, Flower and pfl; PARTS="record replay fidelity" chooses
+	$(BENCH)/bin/python -m iovsim.bench $(PARTS)
 
 # A place of its own: the other frameworks ask for older versions of some of our packages.
 $(BENCH)/installed: pyproject.toml constraints-bench.txt

@@ -1,11 +1,11 @@
-"""`python -m iovsim.bench [PART ...]`: benchmarks become lines on the terminal and rows of `runs/bench/*.json`."""
+"""`python -m iovsim.bench [PART ...]`: benchmarks become lines on the terminal and rows of `runs/bench/PART.json`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from iovsim.bench import demo, engine, frameworks, gpu, memory, mobility, study, training
+from iovsim.bench import demo, engine, fidelity, frameworks, gpu, memory, recording, replay, study, training
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -16,7 +16,9 @@ def main() -> None:
     """Runs everything; rows appear as they are measured."""
     print(f"{'name':34}{'ours':>12}{'theirs':>12}{'ratio':>10}  unit, n, spread")
     parts = {
-        "mobility": mobility,
+        "record": recording,
+        "replay": replay,
+        "fidelity": fidelity,
         "engine": engine,
         "memory": memory,
         "training": training,

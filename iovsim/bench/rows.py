@@ -119,6 +119,11 @@ def wall_s(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+def shared_scenario(name: str) -> Path:
+    """Where a public scenario lies, if it is here: in `scenarios` of `$IOVSIM_SHARED`, or of a folder beside us."""
+    return Path(os.environ.get("IOVSIM_SHARED", "../shared")) / "scenarios" / name
+
+
 def write(rows: Sequence[Row | Skipped], path: Path) -> None:
     """A JSON list of rows, whole or not at all; a skipped one has no figures and n = 0."""
     blank = {"ours": None, "theirs": None, "ratio": None, "unit": "", "n": 0}
