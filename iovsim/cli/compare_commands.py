@@ -51,6 +51,13 @@ def compare(
     common_seeds: Annotated[
         bool, typer.Option("--common-seeds", help="Leave out seeds not all policies have.")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Compare values of this dotted key, such as rsus.placement, in place of policies; --baseline is one.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option("--metric", "-m", help="Show this metric (see 'iovsim metrics'); may be repeated."),
@@ -77,7 +84,7 @@ def compare(
     Files end with the commands that make their numbers again; worlds and policies that are not built in are written
     into the folder 'inputs' beside them.
     """
-    from iovsim.results import METRICS, Asked, Target, compare_variants, find_runs
+    from iovsim.results import METRICS, Asked, Target, compare_values, compare_variants, find_runs
     from iovsim.results.frame import csv_text, to_frame
     from iovsim.results.latex import to_latex
     from iovsim.results.markdown import to_markdown
@@ -94,7 +101,11 @@ def compare(
         half_widths=dict(map(_width, half_width or ())),
         test="t" if test is Test.T else "wilcoxon",
     )
-    found = compare_variants(find_runs(runs), baseline, common_seeds, asked)
+    found = (
+        compare_variants(find_runs(runs), baseline, common_seeds, asked)
+        if by is None
+        else compare_values(find_runs(runs), by, baseline, common_seeds, asked)
+    )
     shown = [one.only(tuple(METRICS) if every else metric or DEFAULT) for one in found]
     if any((csv, markdown, latex)):
         known = _builtin()
@@ -103,7 +114,8 @@ def compare(
                 one.manifests,
                 known,
                 f"again/{folder_name(one.variant) or one.world}",
-                _options(one.baseline, metric or (), every, asked),
+                [*(["--by", by] if by else []), *_options(one.baseline, metric or (), every, asked)],
+                apart=by is not None,
             )
             for one in found
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iovsim.results.compare import Asked, compare, compare_variants
+from iovsim.results.compare import Asked, compare, compare_values, compare_variants
 from iovsim.results.comparison import Comparison
 from iovsim.results.data import data_statistics
 from iovsim.results.folder import RunFolder
@@ -34,6 +34,7 @@ __all__ = [
     "Table",
     "Target",
     "compare",
+    "compare_values",
     "compare_variants",
     "data_statistics",
     "find_runs",

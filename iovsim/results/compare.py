@@ -20,7 +20,7 @@ from iovsim.results.pareto import standings
 from iovsim.results.run import Run
 from iovsim.results.significance import TestName
 from iovsim.results.targets import Target, measure_targets
-from iovsim.results.variants import Variant, in_words, variants
+from iovsim.results.variants import Variant, in_words, value_of, variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,51 @@ def compare_variants(
     return tuple(compare(mine, reference, common_seeds, asked, variant) for variant, mine in groups)
 
 
+def compare_values(
+    runs: Sequence[Run],
+    by: str,
+    baseline: str | None = None,
+    common_seeds: bool = False,
+    asked: Asked | None = None,
+) -> tuple[Comparison, ...]:
+    """Compares the values of a dotted key `by`, in place of policies: for each policy, and each variant of other keys.
+
+    Runs of a seed then differ in that key alone, and are paired by it, though their worlds do. The baseline is one of
+    the values, by default that of the first run. Raises `ResultsError` as `compare` does, for an unknown key, and where
+    not all groups have the baseline.
+    """
+    if not runs:
+        return (compare(runs),)
+    reference = value_of(runs[0], by) if baseline is None else baseline
+    groups: dict[str, tuple[Variant, list[Run]]] = {}
+    for variant, mine in variants(runs):
+        for run in mine:
+            rest = {"policies.name": run.manifest.policy.name, **{k: v for k, v in variant.items() if k != by}}
+            groups.setdefault(in_words(rest), (rest, []))[1].append(run)
+    return tuple(compare(mine, reference, common_seeds, asked, rest, by) for rest, mine in groups.values())
+
+
 def compare(
     runs: Sequence[Run],
     baseline: str | None = None,
     common_seeds: bool = False,
     asked: Asked | None = None,
     variant: Variant | None = None,
+    by: str | None = None,
 ) -> Comparison:
     """Compares the runs' policies seed by seed; `baseline` is by default the policy of the first run.
 
-    `variant` is what to call these runs among others. Raises `ResultsError` where the runs cannot be compared (see
-    `iovsim.results.pairing.pair`), or where `baseline`, a target's task or a metric is not among them.
+    `variant` is what to call these runs among others; with `by` the values of that key take the place of policies.
+    Raises `ResultsError` where the runs cannot be compared (see `iovsim.results.pairing.pair`), or where `baseline`, a
+    target's task or a metric is not among them.
     """
     asked = asked or Asked()
-    paired = pair(runs, common_seeds)
+    paired = pair(runs, common_seeds, by)
     policies, seeds = tuple(paired.runs), paired.seeds
     reference = policies[0] if baseline is None else baseline
     if reference not in policies:
-        raise ResultsError(f"baseline: no policy {reference!r} among the runs, {near_match(reference, policies)}")
+        what = "policy" if by is None else f"value of {by}"
+        raise ResultsError(f"baseline: no {what} {reference!r} among the runs, {near_match(reference, policies)}")
     tables = [*measure(paired.runs, seeds), *measure_targets(paired.runs, seeds, asked.targets)]
     tables.sort(key=lambda table: (table.task == "", table.task))
     for name in asked.half_widths:
@@ -96,7 +123,7 @@ def compare(
         rows=tuple(row for table, mine in zip(tables, families, strict=True) for row in _rows(table, policies, mine)),
         families=families,
         standings=tuple(standings(tables, policies, seeds)) if len(policies) > 1 else (),
-        notes=tuple(notes(variant or {}, len(seeds), comparisons, asked.test, paired.dropped, tables)),
+        notes=tuple(notes(variant or {}, len(seeds), comparisons, asked.test, paired.dropped, tables, by)),
         small_print=tuple(small_print(len(seeds), comparisons)),
     )
 

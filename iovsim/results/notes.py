@@ -20,10 +20,19 @@ REACHED = (
 
 
 def notes(
-    variant: Variant, seeds: int, comparisons: int, test: TestName, dropped: Sequence[int], tables: Sequence[Measured]
+    variant: Variant,
+    seeds: int,
+    comparisons: int,
+    test: TestName,
+    dropped: Sequence[int],
+    tables: Sequence[Measured],
+    by: str | None = None,
 ) -> Iterator[str]:
     """What stands below every table of values. `comparisons`: contrasts of each metric and task."""
-    yield "↑ higher is better, ↓ lower is better; Δ: policy minus baseline, paired by seed."
+    what = "policy" if by is None else f"value of {by}"
+    yield f"↑ higher is better, ↓ lower is better; Δ: {what} minus baseline, paired by seed."
+    if by is not None:
+        yield f"Worlds of a seed differ in {by}; traffic, devices and data are the same where that key leaves them so."
     if variant:
         yield f"Variant: {in_words(variant)}."
     if dropped:

@@ -8,6 +8,7 @@ from typing import Any
 
 from iovsim.errors import ResultsError
 from iovsim.results.run import Run
+from iovsim.results.variants import value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,14 @@ class Paired:
     dropped: tuple[int, ...]  # seeds left out because not all policies have them
 
 
-def pair(runs: Sequence[Run], common_seeds: bool = False) -> Paired:
-    """Sorts runs into policies and seeds.
+def pair(runs: Sequence[Run], common_seeds: bool = False, by: str | None = None) -> Paired:
+    """Sorts runs into policies and seeds; or, with a dotted key `by`, those of one policy into the key's values.
 
     Raises `ResultsError` where there are no runs, two runs share policy and seed, a policy's parameters differ between
     its runs, the worlds' names or the precisions of training differ, a policy lacks a seed (unless `common_seeds` drops
-    the seeds that not all have), or runs of one seed have different world hashes.
+    the seeds that not all have), or runs of one seed have different world hashes (with `by` they may).
     """
-    table = _by_policy(runs)
+    table = _by_policy(runs, by)
     every = sorted({seed for by_seed in table.values() for seed in by_seed})
     common = tuple(seed for seed in every if all(seed in by_seed for by_seed in table.values()))
     dropped = tuple(seed for seed in every if seed not in common)
@@ -38,12 +39,12 @@ def pair(runs: Sequence[Run], common_seeds: bool = False) -> Paired:
         )
         advice = "run them, or compare on the common seeds only" if common else "run at least one seed for all"
         raise ResultsError(f"compare: the policies have different seeds: {lacking}; {advice}.")
-    for seed in common:
+    for seed in common if by is None else ():
         _check_same_world([by_seed[seed] for by_seed in table.values()])
     return Paired(table, common, dropped)
 
 
-def _by_policy(runs: Sequence[Run]) -> dict[str, dict[int, Run]]:
+def _by_policy(runs: Sequence[Run], by: str | None) -> dict[str, dict[int, Run]]:
     if not runs:
         raise ResultsError("compare: no runs given; name at least one run folder.")
     table: dict[str, dict[int, Run]] = {}
@@ -58,7 +59,7 @@ def _by_policy(runs: Sequence[Run]) -> dict[str, dict[int, Run]]:
                 f"{run.path}: trained in {run.manifest.training.precision}, but {runs[0].path} in "
                 f"{runs[0].manifest.training.precision}; compare runs of one precision only."
             )
-        by_seed = table.setdefault(run.manifest.policy.name, {})
+        by_seed = table.setdefault(run.manifest.policy.name if by is None else value_of(run, by), {})
         _check_same_policy(run, by_seed)
         by_seed[run.manifest.seed] = run
     return table

@@ -54,14 +54,23 @@ class Recipe:
 
 
 def recipe(
-    manifests: Mapping[str, Sequence[Manifest]], builtin: Builtin, out: str = "again", options: Sequence[str] = ()
+    manifests: Mapping[str, Sequence[Manifest]],
+    builtin: Builtin,
+    out: str = "again",
+    options: Sequence[str] = (),
+    *,
+    apart: bool = False,
 ) -> Recipe:
     """Of manifests by policy. Worlds and policies that are not built in become files with the manifest's content.
 
-    The commands write their runs to `out`; `options` are those of the comparison.
+    The commands write their runs to `out`, or, where runs of one policy are compared, `apart` into folders there;
+    `options` are those of the comparison.
     """
     files: dict[str, str] = {}
-    commands = {policy: tuple(_commands(mine, builtin, out, files)) for policy, mine in manifests.items()}
+    commands = {
+        policy: tuple(_commands(mine, builtin, f"{out}/{number}" if apart else out, files))
+        for number, (policy, mine) in enumerate(manifests.items())
+    }
     remarks = dict.fromkeys(_remarks([m for mine in manifests.values() for m in mine]))
     return Recipe(commands, shlex.join(["iovsim", "compare", out, *options]), files, tuple(remarks))
 
@@ -126,8 +135,8 @@ def _anchored(value: Any, manifest: Manifest, key: str = "") -> Any:
 def _remarks(manifests: Sequence[Manifest]) -> Iterator[str]:
     for versions in dict.fromkeys(tuple(sorted(m.versions.items())) for m in manifests):
         yield f"made with {', '.join(f'{name} {version}' for name, version in versions)}"
-    hashes = {m.seed: m.world_hash[:_SHOWN] for m in manifests}
-    yield f"hashes of the worlds by seed: {', '.join(f'{seed} {found}' for seed, found in sorted(hashes.items()))}"
+    hashes = sorted({(m.seed, m.world_hash[:_SHOWN]) for m in manifests})
+    yield f"hashes of the worlds by seed: {', '.join(f'{seed} {found}' for seed, found in hashes)}"
     for manifest in manifests:
         if manifest.origin is None:
             yield from _lacking(manifest)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
+from iovsim.errors import ResultsError, near_match
 from iovsim.results.run import Run
 from iovsim.results.specification import specified
 
@@ -46,6 +47,14 @@ def variants(runs: Sequence[Run]) -> list[tuple[Variant, list[Run]]]:
         for values, mine in groups.items()
     ]
     return sorted(found, key=lambda group: [_order(value) for value in group[0].values()])
+
+
+def value_of(run: Run, key: str) -> str:
+    """What the run specifies for a dotted key, in words. Raises `ResultsError` for a key that it does not have."""
+    specification = specified(run.manifest)
+    if key not in specification:
+        raise ResultsError(f"{run.path}: no key {key!r} in its scenario or policy; {near_match(key, specification)}")
+    return str(plain(specification[key]))
 
 
 def in_words(variant: Variant) -> str:

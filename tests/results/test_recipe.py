@@ -57,6 +57,15 @@ def test_runs_that_were_made_in_different_ways_have_a_command_each(manifest: Man
     ]
 
 
+def test_values_of_a_key_have_folders_of_their_own(manifest: Manifest) -> None:
+    one = made(manifest, SCENARIOS["demo"], seeds=(1,))
+    other = tuple(replace(run, world_hash="cd" * 32) for run in one)
+    found = recipe({"a": one, "b": other}, BUILTIN, options=("--by", "x.y"), apart=True)
+    assert [found.commands[name][0].split("--out ")[1] for name in ("a", "b")] == ["again/0", "again/1"]
+    assert found.compare == "iovsim compare again --by x.y"
+    assert "1 abababababab, 1 cdcdcdcdcdcd" in found.remarks[1]
+
+
 def test_moved_data_are_an_option_of_the_built_in_scenario(manifest: Manifest) -> None:
     scenario = load_scenario(builtin_scenarios()["sst2"]).with_data("sentiment", Path("/data/my films"))
     found = recipe({"random": made(manifest, scenario.model_dump(mode="json"))}, BUILTIN)

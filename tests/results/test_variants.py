@@ -11,7 +11,7 @@ import pytest
 
 from iovsim.domain import Precision, TrainerKind, TrainerSpec
 from iovsim.errors import ResultsError
-from iovsim.results import Manifest, PolicyRecord, Run, compare_variants
+from iovsim.results import Manifest, PolicyRecord, Run, compare_values, compare_variants
 from iovsim.results.frame import to_frame
 from iovsim.results.markdown import to_markdown
 from iovsim.results.variants import LONGEST, folder_name, in_words, variants
@@ -93,6 +93,55 @@ def test_each_variant_is_compared_for_itself_and_has_a_column_a_key(make_run: Ma
     titles = re.findall("^## (.*)$", text, re.MULTILINE)
     assert titles == ["grid, time.duration_s = 60.0, seeds 1, 2", "grid, time.duration_s = 120.0, seed 3"]
     assert text.count("- Variant: time.duration_s = ") == 2
+
+
+def test_values_of_a_key_are_compared_in_place_of_policies(make_run: MakeRun) -> None:
+    """Of each policy, and of each variant of other keys, apart; their worlds differ, and seeds pair them."""
+    noise = {1: 0.0, 2: 0.1, 3: -0.1}  # of a seed, whatever the value: what pairing takes away
+    runs = [
+        make_run(policy, seed, 0.5 + noise[seed] + gain * share, scenario=scenario(duration_s, fading=fading))
+        for policy, gain in (("greedy", 0.1), ("bandit", 0.2))
+        for duration_s in (60.0, 120.0)
+        for fading, share in (("rician", 1.0), ("rayleigh", 0.0))
+        for seed in (1, 2, 3)
+    ]
+    runs = [run_with_hash(run, f"{n}") for n, run in enumerate(runs)]
+    found = compare_values(runs, "radio.fading.kind", "rayleigh")
+    assert [(dict(one.variant), one.policies) for one in found] == [
+        ({"policies.name": policy, "time.duration_s": duration_s}, ("rayleigh", "rician"))
+        for duration_s in (60.0, 120.0)
+        for policy in ("greedy", "bandit")
+    ]
+    for one in found:
+        (row,) = (r for r in one.rows if (r.metric.name, r.policy) == ("final_accuracy", "rician"))
+        assert row.difference is not None
+        assert row.difference.mean == pytest.approx(0.1 if one.variant["policies.name"] == "greedy" else 0.2)
+        assert row.difference.half == pytest.approx(0.0, abs=1e-9)
+        assert one.notes[0].endswith("Δ: value of radio.fading.kind minus baseline, paired by seed.")
+        assert one.notes[1].startswith("Worlds of a seed differ in radio.fading.kind")
+    assert compare_values(runs, "radio.fading.kind")[0].baseline == "rician", "that of the first run"
+
+
+def run_with_hash(run: Run, world_hash: str) -> Run:
+    return replace(run, manifest=replace(run.manifest, world_hash=world_hash))
+
+
+@pytest.mark.parametrize(
+    ("by", "baseline", "message"),
+    [
+        (
+            "radio.fading.kin",
+            None,
+            r"no key 'radio\.fading\.kin' in its scenario or policy; did you mean 'radio\.fading",
+        ),
+        ("time.duration_s", "30.0", r"baseline: no value of time\.duration_s '30\.0' among the runs"),
+    ],
+)
+def test_unknown_keys_and_values_are_told(make_run: MakeRun, by: str, baseline: str | None, message: str) -> None:
+    with pytest.raises(ResultsError, match=message):
+        compare_values([make_run("greedy", 1, scenario=scenario(60.0))], by, baseline)
+    with pytest.raises(ResultsError, match="no runs given"):
+        compare_values([], by, baseline)
 
 
 def test_policies_on_different_worlds_are_refused(make_run: MakeRun) -> None:
