@@ -15,9 +15,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import IO, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 HEADER = np.dtype([("time_ms", np.int64), ("vehicles", np.int64), ("bytes", np.int64)])
-"""Before each step's frame; `bytes` of names follow, one a line, then x and y by turns, speeds and angles as float64.
+"""Before each step's frame; `bytes` of names follow, one a line, then x, y, speed and angle of each as float64.
 `vehicles` is -1 in the last frame, whose bytes are JSON: SUMO's statistics."""
 
 BROKEN = "vehicles with a broken route"
@@ -70,10 +69,10 @@ def frames(stream: IO[bytes]) -> Iterator[Frame]:
         yield Frame(
             time_s=time_ms / 1000.0,
             names=[] if last or not text else text.decode().split("\n"),
-            x_m=numbers[0 : 2 * vehicles : 2],
-            y_m=numbers[1 : 2 * vehicles : 2],
-            speed_mps=numbers[2 * vehicles : 3 * vehicles],
-            angle_deg=numbers[3 * vehicles :],
+            x_m=numbers[0::4],
+            y_m=numbers[1::4],
+            speed_mps=numbers[2::4],
+            angle_deg=numbers[3::4],
             statistics=json.loads(text) if last else None,
         )
 
@@ -105,6 +104,19 @@ class Segments:
         return self._simulation.convert2D(edge, max(driven_m, 0.0))  # type: ignore[no-any-return]
 
 
+def _numbers(
+    names: Sequence[str],
+    place: Callable[[str], tuple[float, float]],
+    speed: Callable[[str], float],
+    angle: Callable[[str], float],
+) -> Iterator[float]:
+    """Vehicle by vehicle: SUMO looks each up by its name, and in a city of thousands only the last is in the cache."""
+    for name in names:
+        yield from place(name)
+        yield speed(name)
+        yield angle(name)
+
+
 def simulate(end_s: float, looks: set[str], options: list[str], out: IO[bytes]) -> None:
     """Step through the simulation and write a frame a step."""
     import libsumo  # here alone: who reads the frames needs none
@@ -131,12 +143,7 @@ def simulate(end_s: float, looks: set[str], options: list[str], out: IO[bytes]) 
         text = "\n".join(names).encode()
         out.write(np.array([(time_ms, len(names), len(text))], HEADER).tobytes())
         out.write(text)
-        for values in (
-            chain.from_iterable(map(place, names)),
-            map(vehicle.getSpeed, names),
-            map(vehicle.getAngle, names),
-        ):
-            out.write(np.fromiter(values, np.float64).tobytes())
+        out.write(np.fromiter(_numbers(names, place, vehicle.getSpeed, vehicle.getAngle), np.float64).tobytes())
         if segments is not None:
             simulation.step()
         if simulation.getTime() >= end_s if end_s >= 0 else simulation.getMinExpectedNumber() <= 0:
