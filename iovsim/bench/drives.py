@@ -38,10 +38,13 @@ class Drive:
 
 
 def drives(benchmark: str) -> Iterator[Drive | Skipped]:
-    """Portside, and ten minutes of Luxembourg's morning where it is here."""
+    """Portside, and ten minutes of Luxembourg's peak where it is here.
+
+    Not its beginning at six: then SUMO reads the net for longer than it drives, which flatters both benchmarks.
+    """
     yield Drive("portside", builtin_maps()["portside"].absolute(), 0.0, 600.0, 16, 250.0, 5)
     lust = shared_scenario("lust_luxembourg/lust.sumocfg").absolute()
     if lust.is_file():
-        yield Drive("luxembourg", lust, 21600.0, 22200.0, 100, 300.0, 5)
+        yield Drive("luxembourg", lust, 27900.0, 28500.0, 100, 300.0, 5)
     else:
         yield Skipped(f"{benchmark}/luxembourg", f"no {lust}; set IOVSIM_SHARED to the folder that holds scenarios/")
