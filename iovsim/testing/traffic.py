@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from iovsim.domain import Drive, RoundPlan, RoundView, Rsu, TrafficRule, TrafficView
+from iovsim.domain import Drive, RoundPlan, RoundView, Rsu, Station, TrafficRule, TrafficView
 from iovsim.engine.traffic import ask_traffic
 from iovsim.errors import PolicyError
 from iovsim.policies import POLICIES
 from iovsim.rng import stream
 from iovsim.testing.worlds import tiny_views, tiny_world
 
+STATIONS = {"plug0": Station(150.0, 0.0, 22e3), "plug1": Station(650.0, 0.0, 150e3)}
 EDGES = {rsu.rsu: f"at {rsu.rsu}" for rsu in tiny_world().rsus}
 
 
@@ -70,7 +71,7 @@ def _view(view: RoundView, plan: RoundPlan, rsu: Rsu, rng: np.random.Generator) 
         rsu=rsu,
         drives={vehicle: _drive(vehicle, rsu, rng) for vehicle in there},
         edges=EDGES,
-        stations=("plug0", "plug1") if rng.random() < 0.5 else (),
+        stations=STATIONS if rng.random() < 0.5 else {},
     )
 
 

@@ -312,7 +312,7 @@ def slower(view: TrafficView, drive: Drive) -> TrafficAction:
     [
         slower,
         lambda view, drive: Reroute(drive.vehicle, view.edges[view.rsu.rsu]),
-        lambda view, drive: StopAt(drive.vehicle, view.stations[0], 60.0) if view.stations else slower(view, drive),
+        lambda view, drive: StopAt(drive.vehicle, min(view.stations), 60.0) if view.stations else slower(view, drive),
     ],
 )
 def test_a_users_own_traffic_rule_conforms(act_on: Callable[[TrafficView, Drive], TrafficAction]) -> None:
@@ -327,7 +327,7 @@ def test_a_users_own_traffic_rule_conforms(act_on: Callable[[TrafficView, Drive]
         (lambda view, drive: SetSpeed(drive.vehicle, 1.0, 0.0), r"until_s = 0; it must be finite and after"),
         (lambda view, drive: StopAt(drive.vehicle, "plug0", 60.0), r"no charging station 'plug0'; it has none\."),
         (lambda view, drive: SetSpeed(drive.vehicle, random.random(), view.next_s), r"two fresh instances act diff"),
-        (lambda view, drive: view.stations[7], r"act\(\) failed in .*: IndexError"),
+        (lambda view, drive: view.stations["x"], r"act\(\) failed in .*: KeyError"),
         (lambda view, drive: None, r"act\(\) gave None; allowed are Reroute, SetSpeed and StopAt"),
     ],
 )
