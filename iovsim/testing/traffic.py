@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from iovsim.domain import Drive, RoundPlan, RoundView, Rsu, Station, TrafficRule, TrafficView
+from iovsim.domain import Battery, Drive, RoundPlan, RoundView, Rsu, Station, TrafficRule, TrafficView
 from iovsim.engine.traffic import ask_traffic
 from iovsim.errors import PolicyError
 from iovsim.policies import POLICIES
@@ -23,9 +23,9 @@ def check_traffic(make: Callable[[], TrafficRule]) -> None:
     """Asks a traffic rule at the starts of many rounds and raises `PolicyError` with the first fault.
 
     Crowded, sparse and empty rounds; all clients have a job, some, or none; they are about to leave or stay for ever,
-    drive, stand, or have left the road meanwhile; maps with and without charging stations. Every action must be one
-    that can be done (see `engine.traffic`; the map has the edges of `view.edges` and those that clients are on), a rule
-    made anew must do the same, and views must stay untouched. `make` is called twice.
+    drive, stand, or have left the road meanwhile; batteries full and empty, maps with and without charging stations.
+    Every action must be one that can be done (see `engine.traffic`; the map has the edges of `view.edges` and those
+    that clients are on), a rule made anew must do the same, and views must stay untouched. `make` is called twice.
     """
     first, second = make(), make()
     name = type(first).__name__
@@ -61,7 +61,9 @@ def _views() -> Iterator[TrafficView]:
 def _view(view: RoundView, plan: RoundPlan, rsu: Rsu, rng: np.random.Generator) -> TrafficView:
     """One step after the start of the round."""
     stays_s = (0.0, 0.5, 5.0, 1e6)
-    clients = tuple(replace(c, residual_contact_s=float(rng.choice(stays_s))) for c in view.clients)
+    clients = tuple(
+        replace(c, residual_contact_s=float(rng.choice(stays_s)), battery=_battery(rng)) for c in view.clients
+    )
     there = [c.vehicle for c in clients if rng.random() < 0.8]
     return TrafficView(
         time_s=view.start_s + 1.0,
@@ -73,6 +75,12 @@ def _view(view: RoundView, plan: RoundPlan, rsu: Rsu, rng: np.random.Generator) 
         edges=EDGES,
         stations=STATIONS if rng.random() < 0.5 else {},
     )
+
+
+def _battery(rng: np.random.Generator) -> Battery | None:
+    """None, or one that is empty, at its reserve, or full."""
+    charge = float(rng.choice([-1.0, 0.0, 0.1, 1.0]))
+    return None if charge < 0.0 else Battery(charge * 1e8, 1e8, 1e7)
 
 
 def _drive(vehicle: str, rsu: Rsu, rng: np.random.Generator) -> Drive:
