@@ -15,8 +15,8 @@ from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError
 from iovsim.experiment.code import package_sha256
 from iovsim.files import sha256_of, write_whole
-from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import PLANNED, Site, check_sites, place_rsus, read_sites, traffic_of
+from iovsim.mobility.planes import plane_of
 from iovsim.mobility.roadmap import RoadMap
 from iovsim.mobility.sumo import traffic_sha256
 from iovsim.mobility.sumo_config import SumoInputs, sumo_version

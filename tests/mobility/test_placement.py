@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import ScenarioError
-from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import Site, Traffic, place_rsus, read_sites, traffic_of
 from iovsim.mobility.placement.centrality import betweenness
 from iovsim.mobility.placement.clusters import k_means, spread
 from iovsim.mobility.placement.coverage import greedy
+from iovsim.mobility.planes import plane_of
 from iovsim.mobility.roadmap import Junction, RoadMap, Street
 
 from .conftest import MakeTrace

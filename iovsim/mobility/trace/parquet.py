@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iovsim.errors import TraceError
+
+Range = tuple[float, float]
+"""Least and greatest."""
 
 
 def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
@@ -39,6 +43,20 @@ def check_columns(path: Path, held: Sequence[str], needed: Sequence[str]) -> Non
     missing = [name for name in needed if name not in held]
     if missing:
         raise TraceError(f"{path}: column(s) {', '.join(missing)} missing; a trace needs {', '.join(needed)}.")
+
+
+def column_range(files: Sequence[Path], column: str) -> Range | None:
+    """The least and greatest value of a column, by what the files' row groups say; None where one says nothing."""
+    low, high = np.inf, -np.inf
+    for path in files:
+        with open_parquet(path) as file:
+            at = file.schema_arrow.names.index(column)
+            for number in range(file.num_row_groups):
+                held = file.metadata.row_group(number).column(at).statistics
+                if held is None or not held.has_min_max:
+                    return None
+                low, high = min(low, held.min), max(high, held.max)
+    return (float(low), float(high)) if low <= high else None
 
 
 def _first_line(error: Exception) -> str:
