@@ -178,7 +178,17 @@ def without_paths(scenario: Scenario) -> dict[str, Any]:
         mode="json",
         exclude={
             "title": True,
-            "mobility": {"map", "sumocfg", "trace", "ignore_route_errors", "source", "coupling", "gui"},
+            "mobility": {
+                "map",
+                "sumocfg",
+                "trace",
+                "net",
+                "buildings",
+                "ignore_route_errors",
+                "source",
+                "coupling",
+                "gui",
+            },
             "rsus": {"file", "traffic_trace"},
         },
     )
@@ -253,12 +263,12 @@ def city_shapes(roadmap: RoadMap) -> pd.DataFrame:
     roads, buildings = roadmap.roads, roadmap.buildings
     lines = [*roads, *buildings]
     points = [len(line) for line in lines]  # one frame of all: one each took most of the time of a small run's tables
-    x_m, y_m = np.concatenate(lines).T
+    x_m, y_m = np.concatenate([np.zeros((0, 2)), *lines]).T
     return pd.DataFrame(
         {
             "kind": np.repeat(["road"] * len(roads) + ["building"] * len(buildings), points),
             "shape": np.repeat([*range(len(roads)), *range(len(buildings))], points),
-            "point": np.concatenate([np.arange(count) for count in points]),
+            "point": np.concatenate([np.arange(count) for count in points] or [np.zeros(0, dtype=np.int64)]),
             "x_m": x_m,
             "y_m": y_m,
         }
