@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from iovsim.cli import app
 from iovsim.errors import IovsimError
 from iovsim.mobility.trace import Trace
+from iovsim.paths import shared_dir
 
 
 def run(*arguments: object) -> str:
@@ -44,6 +47,30 @@ def test_an_unfinished_recording_says_so(recorded: Path, tmp_path: Path) -> None
 def test_a_recording_in_one_file_comes_from_the_cache(tmp_path: Path) -> None:
     run("record", "portside", "--end", 60, "--out", tmp_path / "p.parquet", "--cache", tmp_path)
     assert (tmp_path / "p.parquet").read_bytes() == next((tmp_path / "traces").iterdir()).read_bytes()
+
+
+def test_a_recorded_trace_knows_the_plane_of_its_net(recorded: Path, tmp_path: Path) -> None:
+    """Portside's net has no projection; with one, all that is made of the trace keeps it, and another's is refused."""
+    assert Trace(recorded).plane is None
+    folder = shutil.copytree(shared_dir("sumo_maps") / "portside", tmp_path / "map")
+    net = folder / "portside.net.xml.gz"
+    text = gzip.decompress(net.read_bytes()).decode()
+    for zone, name in ((10, "west"), (11, "east")):
+        plane = f'projParameter="+proj=utm +zone={zone} +ellps=WGS84 +datum=WGS84 +units=m +no_defs"'
+        net.write_bytes(gzip.compress(text.replace('projParameter="!"', plane).encode()))
+        run("record", folder / "portside.sumocfg", "--end", 30, "--out", tmp_path / name, "--cache", tmp_path)
+        found = Trace(tmp_path / name).plane
+        assert found is not None
+        assert f"+zone={zone}" in found.projection
+    run("cut", tmp_path / "west", "--begin", 10, "--out", tmp_path / "cut")
+    run("merge", tmp_path / "west", tmp_path / "cut", "--out", tmp_path / "both")
+    run("sample", tmp_path / "both", "--share", 0.9, "--out", tmp_path / "some")
+    assert Trace(tmp_path / "some").plane == Trace(tmp_path / "west").plane
+    assert "+zone=10" in run("info", tmp_path / "some")
+    with pytest.raises(IovsimError, match="merge of west, east: their metres are of different planes"):
+        run("merge", tmp_path / "west", tmp_path / "east", "--out", tmp_path / "no")
+    run("merge", tmp_path / "west", recorded, "--out", tmp_path / "unknown")
+    assert Trace(tmp_path / "unknown").plane is None
 
 
 def test_changed_traces_are_traces(recorded: Path, tmp_path: Path) -> None:

@@ -16,11 +16,18 @@ from iovsim.errors import TraceError
 Range = tuple[float, float]
 """Least and greatest."""
 
+MAGIC = b"PAR1"
+"""How every Parquet file begins."""
+
 
 def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
     """Raises `TraceError` for a file that is missing, no Parquet, or cut short."""
     if not path.is_file():
         raise TraceError(f"{path}: no such file; record a trace first, or name an existing Parquet file.")
+    with reading(path), path.open("rb") as file:
+        start = file.read(len(MAGIC))
+    if start and start != MAGIC:
+        raise TraceError(f"{path}: not a Parquet file, as traces are; `iovsim trace import` makes one of tracks.")
     try:
         return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False, **options)
     except (pa.ArrowException, OSError) as error:
