@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from iovsim.cli import app
 from iovsim.config import load_policy, load_scenario, scenario_from
 from iovsim.experiment.city import build_city
 from iovsim.experiment.run import RunSpec, run_one
@@ -65,6 +67,34 @@ def check(run: Run) -> None:
     curve = run.table("evaluations").query("scope == 'global'")["accuracy"].tolist()
     assert curve[0] < 0.1, "the untrained head guesses among 43 classes"
     assert curve[-1] > curve[0] + 0.05
+
+
+def test_taxis_of_san_francisco_under_real_cell_sites(shared: Path, tmp_path: Path, session_cache: Path) -> None:
+    """Twenty minutes of the built-in world's morning: no net, no SUMO, degrees of taxis and of cells in one plane."""
+    day = scenario_file(shared, "cabspotting_sf_day/cabspotting_2008-05-19_497taxis.csv.gz")
+    cells = scenario_file(shared, "cabspotting_sf_day/opencellid_verizon_lte_san_francisco.csv")
+    command = ["trace", "import", str(day), "--timezone", "America/Los_Angeles", "--box=-122.52,37.70,-122.35,37.83"]
+    times = ["--begin", "2008-05-19T08:00", "--end", "2008-05-19T08:21", "-o", str(tmp_path / "taxis")]
+    done = CliRunner().invoke(app, [*command, *times])
+    assert done.exit_code == 0, done.output
+    shorter: dict[str, object] = {"time.start_s": 28_800.0, "time.duration_s": 1200.0, "evaluation.every_merges": 4}
+    scenario = load_scenario("san-francisco", shorter | {"rsus.count": 30, "rounds.period_s": 120.0})
+    scenario = scenario.with_data("mobility.trace", tmp_path / "taxis").with_data("rsus.file", cells)
+    runs = {}
+    for policy in ("all-available", "energy-budget"):
+        spec = RunSpec(scenario, load_policy(policy), 1, tmp_path / policy)
+        runs[policy] = open_run(run_one(spec, session_cache, lambda step, done: None))
+    one, other = runs.values()
+    assert one.manifest.world_hash == other.manifest.world_hash
+    assert one.table("shapes").empty
+    assert len(one.table("rsus")) == 30
+    met = one.table("connectivity")
+    assert met["vehicles"].between(200, 497).all()
+    assert 0.3 < met["connected"].sum() / met["vehicles"].sum() < 0.9, "cells stand where the taxis drive"
+    for run in runs.values():
+        assert (run.table("jobs")["status"] == "delivered").sum() > 100
+        curve = run.table("evaluations").query("scope == 'global'")["accuracy"].tolist()
+        assert curve[-1] > 0.45 > curve[0], "the largest of the five classes has 43 %"
 
 
 def test_an_extract_of_dublin_with_generated_demand(shared: Path, tmp_path: Path, session_cache: Path) -> None:
