@@ -148,6 +148,7 @@ def import_trace(
         step_s=None if chosen == "fcd" else step_s,
         covered=lambda: Covered(counts=dict(repairs.counts), plane=plane),
     )
+    tell(f'finished: {out}; in a world: mobility = {{ trace = "{out}" }}, alone or with a map')
 
 
 def _second(option: str, text: str | None) -> float | None:

@@ -60,7 +60,8 @@ def place(world: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyP
         world()
         assert old in ALONE
         (tmp_path / "world.toml").write_text(ALONE.replace(old, new, 1) if old else ALONE)
-        command("trace", "import", str(tracks(tmp_path / "gps.csv", **how)), "-o", "tracks")
+        told = command("trace", "import", str(tracks(tmp_path / "gps.csv", **how)), "-o", "tracks")
+        assert 'in a world: mobility = { trace = "tracks" }' in told
 
     return put
 
