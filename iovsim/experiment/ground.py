@@ -53,16 +53,15 @@ def ground_of(scenario: Scenario) -> Ground:
     lies in another frame than the map; `ScenarioError` for batteries that SUMO or the net know nothing of, and as
     `read_map` does.
     """
-    mobility = scenario.mobility
-    trace = None
-    if mobility.trace is not None:
-        with located(f"{scenario.where}: key 'mobility.trace'"):
-            trace = Trace(scenario.resolved(mobility.trace))
-            bounds = _checked(trace, scenario)
-    ground = _alone(scenario, trace, bounds) if trace is not None and not _has_map(scenario) else _mapped(scenario)
-    if trace is not None:
-        with located(f"{scenario.where}: key 'mobility.trace'"):
-            _check_frame(trace, bounds, ground)
+    if scenario.mobility.trace is None:
+        return _mapped(scenario)
+    named = f"{scenario.where}: key 'mobility.trace'"
+    with located(named):
+        trace = _given(scenario, scenario.mobility.trace)
+        bounds = _checked(trace, scenario)
+    ground = _mapped(scenario) if _has_map(scenario) else _alone(scenario, trace, bounds)
+    with located(named):
+        _check_frame(trace, bounds, ground)
     return ground
 
 
@@ -72,7 +71,7 @@ def check_here(scenario: Scenario) -> None:
         sumocfg(scenario)
     if scenario.mobility.trace is not None:
         with located(f"{scenario.where}: key 'mobility.trace'"):
-            Trace(scenario.resolved(scenario.mobility.trace))
+            _given(scenario, scenario.mobility.trace)
 
 
 def sumocfg(scenario: Scenario) -> Path:
@@ -81,6 +80,16 @@ def sumocfg(scenario: Scenario) -> Path:
         return scenario.resolved(scenario.mobility.sumocfg)
     with located(f"{scenario.where}: key 'mobility.map'"):
         return map_config(str(scenario.mobility.map))
+
+
+def _given(scenario: Scenario, named: Path) -> Trace:
+    path = scenario.resolved(named)
+    if not path.exists():
+        raise TraceError(
+            f"{path}: no such trace; make one (`iovsim trace import` or `record`), or say where it lies: "
+            "--data mobility.trace=PATH."
+        )
+    return Trace(path)
 
 
 def _has_map(scenario: Scenario) -> bool:

@@ -92,7 +92,7 @@ def test_a_changed_trace_is_another_run(place: Place, refused: Refused, tmp_path
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"tracks"', '"gone"', "key 'mobility.trace': {folder}/gone: no such file"),
+        ('"tracks"', '"gone"', "key 'mobility.trace': {folder}/gone: no such trace; make one (`iovsim trace import`"),
         ('"tracks"', '"gps.csv"', "key 'mobility.trace': {folder}/gps.csv: not a Parquet file, as traces are; `iovsim"),
         ("duration_s = 60.0", "duration_s = 600.0", "covers 0 s to 120 s, but the scenario runs from 10 s to 610 s"),
         ("start_s = 10.0", "start_s = 7200.0", "covers 0 s to 120 s, but the scenario runs from 7200 s to 7260 s"),
