@@ -58,6 +58,11 @@ class City:
     stays: pd.DataFrame  # vehicle, district, start_s, end_s; sorted
     counted: Repairs  # what of a file's sites was joined or left out
 
+    def let_go(self) -> None:
+        """Gives back the memory of what was read of contacts and links, which are mapped."""
+        self.contacts.let_go()
+        self.links.let_go()
+
 
 def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> City:
     """Records the traffic if need be, and extracts contacts and links, or takes them from the cache.
@@ -203,23 +208,27 @@ def _derive(
             f"{trace_path}: covers {trace.begin_s:g} s to {trace.end_s:g} s, but the scenario runs from {start_s:g} s "
             f"to {end_s:g} s; change [time] to lie within the trace."
         )
-    contacts = extract(
-        trace,
-        rsus,
-        start_s=start_s,
-        end_s=end_s,
-        hysteresis_m=scenario.contacts.hysteresis_m,
-        progress=lambda done: progress("extracting contacts", done),
-    )
-    met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
-    cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
-    stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
     with whole_folder(folder) as part:
-        contacts.save(part / "contacts")
-        links = channel.parts(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
-        save_parts(part / "links", links)
+        contacts = extract(
+            trace,
+            rsus,
+            start_s=start_s,
+            end_s=end_s,
+            hysteresis_m=scenario.contacts.hysteresis_m,
+            progress=lambda done: progress("extracting contacts", done),
+            folder=part / "contacts",
+        )
+
+        def linked(done: int, total: int) -> None:
+            contacts.let_go()
+            progress("computing links", done / total)
+
+        save_parts(part / "links", channel.parts(contacts, rsus, seed, linked))
+        met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
         met.to_parquet(part / "connectivity.parquet")
+        cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
         cells.to_parquet(part / "density.parquet")
+        stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
         stays.to_parquet(part / "stays.parquet")
 
 

@@ -41,7 +41,7 @@ class Reach:
 def reached(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> Reach:
     """What the RSUs of a scenario are worth in the traffic of a seed. Raises as `build_city` does."""
     city = build_city(scenario, seed, cache, progress)
-    contacts = city_contacts(city)
+    contacts = pd.concat(city_contacts(city), ignore_index=True)
     length_s = contacts["end_s"] - contacts["start_s"]
     by_rsu = pd.DataFrame(
         {

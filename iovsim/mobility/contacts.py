@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iovsim.arrays import SAMPLES
 from iovsim.domain import FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError
+from iovsim.files import explained
 from iovsim.mobility.attachment import Attachment, Changes, Segments
-from iovsim.mobility.contact_log import HORIZON, SAMPLE, TIME, VANISHED, ContactLog, columns
-from iovsim.mobility.contact_table import ContactTable
+from iovsim.mobility.contact_log import HORIZON, VANISHED, ContactLog, columns
+from iovsim.mobility.contact_table import ContactTable, save_columns
+from iovsim.mobility.contact_tracks import SAMPLE, TIME, TrackFile
 from iovsim.mobility.coverage import FREE
 from iovsim.mobility.trace import Trace, TraceBlock
 
@@ -37,6 +45,7 @@ def extract(
     end_s: float | None = None,
     hysteresis_m: float = 0.0,
     progress: Callable[[float], None] | None = None,
+    folder: Path | None = None,
 ) -> ContactTable:
     """All contacts within `[start_s, end_s]` (None: the trace's own limits), at most one RSU a vehicle at a time.
 
@@ -45,6 +54,8 @@ def extract(
     than `trace.jump_m`, has vanished at its last sample; what is open at the end gets `HORIZON`. A track holds the
     entry point, each trace step inside and the exit point, with the velocity of the last trace sample at or before it.
 
+    With `folder` the table is written there while it is made, and mapped: memory then does not grow with the tracks.
+
     Raises `ScenarioError` for RSUs without a range or with equal names, a negative hysteresis, an empty time span,
     and `TraceError` for a broken trace. `progress` is told the fraction done.
     """
@@ -52,19 +63,47 @@ def extract(
     begin_s = trace.begin_s if start_s is None else max(start_s, trace.begin_s)
     stop_s = trace.end_s if end_s is None else min(end_s, trace.end_s)
     _check(trace, rsus, hysteresis_m, begin_s, stop_s)
-    if not rsus:
-        return ContactTable(columns(ContactLog(), rsus, ()))
-    pass_ = Pass(Attachment(rsus, hysteresis_m, USUAL_MPS * trace.step_s), begin_s, stop_s, trace.step_s, trace.jump_m)
+    with _track_file(folder) as file:
+        tracks = TrackFile(file)
+        log, names = ContactLog(), tuple[str, ...]()
+        if rsus:
+            attachment = Attachment(rsus, hysteresis_m, USUAL_MPS * trace.step_s)
+            pass_ = Pass(attachment, begin_s, stop_s, trace.step_s, trace.jump_m)
+            log, names = pass_.log, _follow(trace, pass_, tracks, progress)
+        if folder is None:
+            (whole,) = columns(log, tracks, rsus, names, sys.maxsize)
+            return ContactTable(whole)
+        save_columns(folder, columns(log, tracks, rsus, names, SAMPLES))
+    return ContactTable.load(folder)
+
+
+@contextmanager
+def _track_file(folder: Path | None) -> Iterator[IO[bytes]]:
+    """A file without a name on the disk of `folder`, or in memory. Raises `ResultsError` where it cannot be written."""
+    if folder is None:
+        yield BytesIO()
+        return
+    with explained(folder, "write"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder.parent) as file:
+            yield file
+
+
+def _follow(trace: Trace, pass_: Pass, tracks: TrackFile, progress: Callable[[float], None] | None) -> tuple[str, ...]:
+    """Takes the trace through a pass; tracks go into their file. Returns the vehicles' names by code."""
     names: Sequence[str] = ()
+    begin_s, stop_s = pass_.begin_s, pass_.stop_s
     for block in trace.blocks(begin_s - trace.step_s, stop_s + trace.step_s):
         names = block.names
         pass_.block(block)
+        tracks.take(pass_.log.track)
+        pass_.log.track.clear()
         if progress is not None:
             progress(min(1.0, max(0.0, (float(block.time_s.max()) - begin_s) / (stop_s - begin_s))))
     pass_.finish()
     if progress is not None:
         progress(1.0)
-    return ContactTable(columns(pass_.log, rsus, names))
+    return tuple(names)
 
 
 def _check(trace: Trace, rsus: Sequence[Rsu], hysteresis_m: float, begin_s: float, stop_s: float) -> None:

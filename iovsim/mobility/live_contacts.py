@@ -15,8 +15,8 @@ import numpy as np
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import TraceError
 from iovsim.mobility.attachment import Attachment
-from iovsim.mobility.contact_log import TIME
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactTable
+from iovsim.mobility.contact_tracks import TIME
 from iovsim.mobility.contacts import USUAL_MPS, Pass
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
