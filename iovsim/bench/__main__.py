@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.bench import demo, engine, frameworks, gpu, memory, mobility, study, training
+from iovsim.bench import city, demo, engine, frameworks, gpu, memory, mobility, scale, study, training
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -18,6 +18,8 @@ def main() -> None:
     parts = {
         "mobility": mobility,
         "engine": engine,
+        "scale": scale,
+        "city": city,
         "memory": memory,
         "training": training,
         "gpu": gpu,

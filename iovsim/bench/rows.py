@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import statistics
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,14 @@ def wall_s(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
+
+
+def status_mib(name: str) -> float:
+    """What Linux says of this process's memory: VmRSS is resident now, VmHWM was at most. Elsewhere it is not known."""
+    if not STATUS.exists():
+        return math.nan
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
 
 
 def write(rows: Sequence[Row | Skipped], path: Path) -> None:

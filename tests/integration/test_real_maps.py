@@ -132,3 +132,22 @@ def test_the_built_in_world_of_bologna(shared: Path, tmp_path: Path, session_cac
     one, two = (build_city(world, 1, session_cache, lambda step, done: None) for world in (installed, named))
     assert one.folder == two.folder
     assert len(one.rsus) == 5
+
+
+def test_a_minute_of_the_built_in_world_of_luxembourg(shared: Path, tmp_path: Path, session_cache: Path) -> None:
+    """The whole city, on the rebuild of LuST that is beside this checkout: 80 RSUs among 13,552 buildings."""
+    sumocfg = scenario_file(shared, "lust_luxembourg/lust.sumocfg")
+    shorter = {
+        "mobility": {"sumocfg": str(sumocfg)},
+        "time.duration_s": 60.0,
+        "sensors.camera": 1.0,
+        "rounds": {"period_s": 30.0, "deadline_s": 28.0, "merge_every": 1},
+    }
+    scenario = load_scenario("luxembourg", shorter)
+    spec = RunSpec(scenario, load_policy("random"), 1, tmp_path / "run")
+    run = open_run(run_one(spec, session_cache, lambda step, done: None))
+    assert len(run.table("rsus")) == 80
+    assert run.table("shapes").query("kind == 'building'")["shape"].nunique() > 13_000
+    assert len(run.table("rounds")) == 80 * 2 * 2
+    assert (run.table("jobs")["status"] == "delivered").sum() > 10
+    assert set(run.table("jobs")["task"]) == {"signs", "lights"}
