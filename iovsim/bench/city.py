@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iovsim.bench.rows import Row, Skipped, status_mib
+from iovsim.bench.rows import STATUS, Row, Skipped, status_mib
 from iovsim.config import load_policy, load_scenario
 from iovsim.domain import (
     Adapter,
@@ -59,8 +59,8 @@ class Measured:
     cpu_s: float
     training_s: float  # of these
     wall_s: float
-    base_mib: float  # resident when everything was imported, torch too
-    peak_mib: float  # the most that was resident
+    base_mib: int  # resident when everything was imported, torch too
+    peak_mib: int  # the most that was resident
     vehicles: int
     contacts: int
     jobs: int
@@ -79,9 +79,10 @@ class Measured:
 def rows() -> Iterator[Row | Skipped]:
     """Three hours without training; memory at half and double the length; three hours with training, by policy."""
     sumocfg = Path(os.environ.get("IOVSIM_SHARED", "../shared")) / SUMOCFG
-    if not sumocfg.is_file():
+    if not sumocfg.is_file() or not STATUS.exists():
+        reason = f"no {STATUS} here" if sumocfg.is_file() else f"no {sumocfg}; set IOVSIM_SHARED"
         for name in ("simulation", "memory", "memory-double", *POLICIES):
-            yield Skipped(f"city/{SCENARIO}-{name}", f"no {sumocfg}; set IOVSIM_SHARED")
+            yield Skipped(f"city/{SCENARIO}-{name}", reason)
         return
     begin_s = load_scenario(SCENARIO, {"mobility": {"sumocfg": str(sumocfg)}}).time.start_s
     once = sumo.record(sumocfg, seed=1, end_s=begin_s + HOURS_3 + 1.0, cache=usable_cache(None))
@@ -96,13 +97,13 @@ def rows() -> Iterator[Row | Skipped]:
         yield _alone("simulation", full.simulation_s, "CPU s of 3 h", f"without training; {full.told}")
         half, twice = (run(trace, hours, "random", training=False) for trace, hours in ((once, 1.5), (double, 6.0)))
         for name, longer, shorter in (("memory", full, half), ("memory-double", twice, full)):
-            note = f"peak of {longer.told} beside {shorter.told}, without the {longer.base_mib:.0f} MiB of torch"
+            note = f"peak of {longer.told} beside {shorter.told}, without the {longer.base_mib} MiB of torch"
             yield _beside(name, longer.peak_mib - longer.base_mib, shorter.peak_mib - shorter.base_mib, "MiB", note)
         for policy in POLICIES:
             found = run(once, 3.0, policy, training=True)
             note = (
                 f"beside training; {found.told}, {found.delivered} delivered, accuracy {found.accuracy:.3f}, "
-                f"{found.wall_s:.0f} s by the clock, peak {found.peak_mib:.0f} MiB"
+                f"{found.wall_s:.0f} s by the clock, peak {found.peak_mib} MiB"
             )
             yield _beside(policy, found.simulation_s, found.training_s, "CPU s of 3 h", note)
 
@@ -167,7 +168,7 @@ def measured(sumocfg: Path, trace: Path, duration_s: float, policy: str, *, trai
     """One run, in this process, which should be a fresh one."""
     begun_s = time.perf_counter()
     use_one_thread()
-    base_mib = status_mib("VmRSS")
+    base_mib = round(status_mib("VmRSS"))
     mobility = {"sumocfg": str(sumocfg.absolute()), "trace": str(trace.absolute())}
     scenario = load_scenario(SCENARIO, {"mobility": mobility, "time.duration_s": duration_s})
     with tempfile.TemporaryDirectory() as name:
@@ -176,7 +177,7 @@ def measured(sumocfg: Path, trace: Path, duration_s: float, policy: str, *, trai
         trainer = Timed(ready.trainer if training else FakeTrainer())
         spec = RunSpec(scenario, load_policy(policy), 1, folder / "run")
         run_one(spec, folder / "cache", lambda step, done: None, ready=replace(ready, trainer=trainer))
-        peak_mib = status_mib("VmHWM")
+        peak_mib = round(status_mib("VmHWM"))
         cpu_s = time.process_time()
         run = open_run(folder / "run")
         jobs, evaluations = run.table("jobs"), run.table("evaluations").query("scope == 'global'")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import resource
 import statistics
@@ -123,9 +122,7 @@ def wall_s(work: Callable[[], object]) -> float:
 
 
 def status_mib(name: str) -> float:
-    """What Linux says of this process's memory: VmRSS is resident now, VmHWM was at most. Elsewhere it is not known."""
-    if not STATUS.exists():
-        return math.nan
+    """What Linux, and Linux alone, says of this process's memory: VmRSS is resident now, VmHWM was at most."""
     (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iovsim.bench.rows import Row, cpu_s, status_mib
+from iovsim.bench.rows import STATUS, Row, Skipped, cpu_s, status_mib
 from iovsim.domain import RoundPlan, RoundView, Rsu, Shard, Vehicle, World
 from iovsim.energy import TIERS
 from iovsim.engine import Method, Setting, simulate
@@ -49,14 +49,17 @@ class Measured:
     """What the engine took, contacts and links being there; memory is the process's, from before that on."""
 
     cpu_s: float
-    peak_mib: float
+    peak_mib: int
     contacts: int
     views: int
     jobs: int
 
 
-def rows() -> Iterator[Row]:
+def rows() -> Iterator[Row | Skipped]:
     """The most vehicles, by hour, job and view; an hour's memory beside that of ten minutes; growth in vehicles."""
+    if not STATUS.exists():
+        yield Skipped("scale", f"no {STATUS} here")
+        return
     found = {vehicles: asked(vehicles, MINUTES) for vehicles in VEHICLES}
     most = found[VEHICLES[-1]]
     hour = asked(VEHICLES[-1], 60)
@@ -102,7 +105,7 @@ def measured(vehicles: int, minutes: int) -> Measured:
             recorder.finish()
 
         seconds = cpu_s(run)
-        return Measured(seconds, status_mib("VmHWM"), len(contacts), counted.views, jobs)
+        return Measured(seconds, round(status_mib("VmHWM")), len(contacts), counted.views, jobs)
 
 
 class _Counted:
