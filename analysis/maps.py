@@ -59,6 +59,7 @@ def _map(rsus: pd.DataFrame, density: pd.DataFrame, shapes: pd.DataFrame, runs: 
             )
             label.set_path_effects([patheffects.withStroke(linewidth=1.6, foreground="white")])
     axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="East (m)", ylabel="North (m)", aspect="equal")
+    axes.ticklabel_format(style="plain", useOffset=False)  # metres of a UTM zone are in millions
     _draw_scale_bar(axes, left, right, bottom, top)
     return figure
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iovsim.bench import demo, engine, fidelity, frameworks, gpu, memory, recording, replay, study, training
+from iovsim.bench import (
+    city,
+    demo,
+    engine,
+    fidelity,
+    frameworks,
+    gpu,
+    memory,
+    recording,
+    replay,
+    scale,
+    study,
+    training,
+)
 from iovsim.bench.rows import Row, Skipped, write
 from iovsim.errors import near_match
 
@@ -20,6 +33,8 @@ def main() -> None:
         "replay": replay,
         "fidelity": fidelity,
         "engine": engine,
+        "scale": scale,
+        "city": city,
         "memory": memory,
         "training": training,
         "gpu": gpu,

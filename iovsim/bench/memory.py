@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iovsim.bench.rows import Row, Skipped, in_turn
+from iovsim.bench.rows import Row, Skipped, in_turn, status_mib
 from iovsim.bench.training import POOL, SHARD, Bench, Case, jobs_of
 from iovsim.domain import Failure, TrainJob, Update
 from iovsim.errors import TrainingError
@@ -31,7 +31,6 @@ REPEATS = 5
 VEHICLES = 64
 BATCH = 8
 BLOCKS = {"all": None, "top1": 1}
-STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 PEAK_ANEW = "5"  # what Linux takes for "the peak is what there is now"
 
@@ -63,22 +62,17 @@ def peak_mib(side: str, blocks: str, vehicles: int = VEHICLES) -> float:
     train([replace(jobs[0], samples=np.arange(SHARD))])
     ctypes.CDLL(None).malloc_trim(0)  # what the first training has left free would hide as much of the peak
     CLEAR.write_text(PEAK_ANEW)
-    before_kib = _status_kib("VmRSS")
+    before_mib = status_mib("VmRSS")
     updates = train(jobs)
-    peak_kib = _status_kib("VmHWM")
+    peak_mib = status_mib("VmHWM")
     if not all(isinstance(update, Update) for update in updates):
         raise TrainingError(f"benchmark: some of {len(jobs)} jobs failed.")
-    return (peak_kib - before_kib) / 1024
+    return peak_mib - before_mib
 
 
 def _asked_mib(side: str, blocks: str) -> float:
     command = [sys.executable, "-m", "iovsim.bench.memory", side, blocks]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-
-
-def _status_kib(name: str) -> int:
-    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+STATUS = Path("/proc/self/status")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -122,6 +124,12 @@ def wall_s(work: Callable[[], object]) -> float:
 def shared_scenario(name: str) -> Path:
     """Where a public scenario lies, if it is here: in `scenarios` of `$IOVSIM_SHARED`, or of a folder beside us."""
     return Path(os.environ.get("IOVSIM_SHARED", "../shared")) / "scenarios" / name
+
+
+def status_mib(name: str) -> float:
+    """What Linux, and Linux alone, says of this process's memory: VmRSS is resident now, VmHWM was at most."""
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
 
 
 def write(rows: Sequence[Row | Skipped], path: Path) -> None:

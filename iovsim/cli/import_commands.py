@@ -13,6 +13,7 @@ from iovsim.cli.trace_output import OutOption, check_place, parse_box, store
 from iovsim.errors import TraceError
 
 if TYPE_CHECKING:
+    from iovsim.mobility.planes import Plane
     from iovsim.mobility.samples import Samples
 
 Parked = Literal["keep", "drop"]
@@ -74,6 +75,7 @@ def import_trace(
     from iovsim.mobility.importers.kinds import kind_named, kind_of
     from iovsim.mobility.importers.matching import Matching
     from iovsim.mobility.importers.ns2 import read_ns2
+    from iovsim.mobility.planes import plane_of
     from iovsim.mobility.samples import Repairs
     from iovsim.mobility.trace import Covered
 
@@ -101,9 +103,14 @@ def import_trace(
         raise TraceError("--match: needs the roads to move tracks to; add --net NET.net.xml.")
     check_place(out)
     console = Console(soft_wrap=True, highlight=False)
+    plane: Plane | None = None
 
     def tell(line: str) -> None:
         console.print(line, markup=False)
+
+    def lay(found: Plane) -> None:
+        nonlocal plane
+        plane = found
 
     tell(f"kind: {chosen}")
     repairs = Repairs()
@@ -120,15 +127,16 @@ def import_trace(
             matching=Matching() if match else None,
             cleaning=Cleaning(max_speed_mps=max_speed_mps, gap_s=gap_s, box=parse_box(box), parked=parked),
         )
-        samples = read_gps(file, repairs, options, work=out.absolute().parent, told=tell)
+        samples = read_gps(file, repairs, options, work=out.absolute().parent, told=tell, laid=lay)
     elif chosen == "ns2":
         seconds = {"begin_s": _second("--begin", begin), "end_s": _second("--end", end)}
         work = out.absolute().parent
         samples = read_ns2(file, repairs, step_s=step_s, present=present, work=work, **seconds)
     else:
-        plane = geographic_plane(file, net) if geographic else None
+        geographic_of = geographic_plane(file, net) if geographic else None
         seconds = {"begin_s": _second("--begin", begin), "end_s": _second("--end", end)}
-        samples = read_fcd(file, repairs, geographic=plane, **seconds)
+        samples = read_fcd(file, repairs, geographic=geographic_of, **seconds)
+        plane = geographic_of or (plane_of(net) if net is not None else None)
         if plane is not None:
             tell(f"plane: {plane}")
     on_net = net is not None or (chosen == "fcd" and not geographic)
@@ -138,8 +146,9 @@ def import_trace(
         source=f"trace import of {file.name}, {chosen}",
         net=on_net,
         step_s=None if chosen == "fcd" else step_s,
-        covered=lambda: Covered(counts=dict(repairs.counts)),
+        covered=lambda: Covered(counts=dict(repairs.counts), plane=plane),
     )
+    tell(f'finished: {out}; in a world: mobility = {{ trace = "{out}" }}, alone or with a map')
 
 
 def _second(option: str, text: str | None) -> float | None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from iovsim.cli.progress import interruptible, wide_console
-from iovsim.cli.run_commands import CacheOption, ScenarioArgument, SetOption, find_scenario
+from iovsim.cli.run_commands import CacheOption, DataOption, ScenarioArgument, SetOption, find_scenario
 from iovsim.files import explained, write_whole
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def rsus(
     scenario: ScenarioArgument,
     seed: Annotated[int, typer.Option("--seed", "-s", help="The run whose traffic the RSUs meet.")] = 1,
+    data: DataOption = None,
     changes: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write rsus.csv and a map (PNG, PDF, SVG) into this folder.")
@@ -35,7 +36,7 @@ def rsus(
     cache: CacheOption = None,
 ) -> None:
     """Place the RSUs of a scenario, and show what they cover, for how long, and how often vehicles change them."""
-    world = find_scenario(scenario, (), changes or ())
+    world = find_scenario(scenario, data or (), changes or ())
     from iovsim.experiment.reach import reached
 
     console = Console()
@@ -47,6 +48,8 @@ def rsus(
         console.print(
             "These RSUs were planned for this very traffic: optimistic. Change rsus.traffic_seed or the seed."
         )
+    for what, times in sorted(found.counted.items()):
+        console.print(f"{what}: {times}", highlight=False)
     if out is not None:
         _write(out, found, title)
 

@@ -39,7 +39,11 @@ CacheOption = Annotated[
 ]
 DataOption = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="TASK=PATH", help="Take a task's data from this file or folder; may be repeated."),
+    typer.Option(
+        "--data",
+        metavar="TASK=PATH",
+        help="Take a task's data, or the file of a key such as mobility.trace, from here; may be repeated.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -124,7 +128,7 @@ def warn(folders: Sequence[Path]) -> None:
 
 
 def find_scenario(name_or_path: str, data: Sequence[str] = (), changes: Sequence[str] = ()) -> Scenario:
-    """A world file by path, or a built-in one by name: changed by KEY=VALUE, the data of some tasks by TASK=PATH."""
+    """A world file by path, or a built-in one by name: changed by KEY=VALUE, its files by TASK=PATH or KEY=PATH."""
     scenario = load_scenario(name_or_path, parse_changes(changes))
     for text in data:
         task, found, path = text.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from iovsim.cli import import_commands
 from iovsim.cli.run_commands import CacheOption
 from iovsim.cli.trace_output import OutOption, check_place, parse_box, show, store
-from iovsim.errors import ScenarioError, near_match
+from iovsim.errors import ScenarioError, TraceError, near_match
 from iovsim.files import whole_file
 from iovsim.paths import usable_cache
 from iovsim.progress import shown
@@ -187,4 +188,9 @@ def _store(
     """A trace that is made of others."""
     source = f"trace {how} of {', '.join(trace.path.name for trace in of)}"
     net = all(trace.net for trace in of)
+    planes = {trace.plane for trace in of}
+    known = sorted(str(plane) for plane in planes if plane is not None)
+    if len(known) > 1:
+        raise TraceError(f"{source}: their metres are of different planes ({'; '.join(known)}); import all in one.")
+    covered = replace(covered, plane=planes.pop() if len(planes) == 1 else None)
     store(out, samples, source=source, net=net, step_s=step_s or of[0].step_s, covered=lambda: covered)

@@ -84,6 +84,7 @@ def show(path: Path) -> None:
         ("size", f"{summary.bytes / 1e6:.2f} MB, {summary.bytes / summary.vehicle_s:.1f} bytes a vehicle-second"),
         ("source", summary.source),
         ("coordinates", "of a SUMO net" if summary.net else "of no SUMO net"),
+        ("plane", f"{summary.plane}" if summary.plane else "not known"),
         *((f"source: {what}", f"{times}") for what, times in sorted(summary.counts.items())),
         *((f"read: {what}", f"{times}") for what, times in sorted(summary.repairs.counts.items())),
     ):

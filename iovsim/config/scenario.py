@@ -25,9 +25,11 @@ class Time(Model):
 
 
 class Mobility(Model):
-    """Where the vehicles come from: a `map` by name, built in or installed, or any `sumocfg` (relative to this file).
+    """Where the vehicles come from: a `map` by name, built in or installed, any `sumocfg`, or a `trace` alone.
 
-    `trace` replays a trace of that map, recorded or imported earlier, instead of running SUMO.
+    `trace` replays a trace, recorded or imported earlier, instead of running SUMO: one of the map, or, without `map`
+    and `sumocfg`, any. Then a SUMO `net` gives roads and junctions, and `buildings` (polygons as polyconvert writes
+    them) block sight; both are in the trace's own metres, and may be left out.
     `step_s` is SUMO's step; `mesoscopic` has it move vehicles by queues of road segments, several times as fast, or one
     by one (left out: as the configuration says). Both change contacts: DESIGN.md says how much.
     `seed` pins SUMO's seed; without it SUMO gets the run's seed. `ignore_route_errors` accepts broken routes, whose
@@ -40,6 +42,8 @@ class Mobility(Model):
     map: Name | None = None
     sumocfg: Path | None = None
     trace: Path | None = None
+    net: Path | None = None
+    buildings: Path | None = None
     step_s: Annotated[float, Field(ge=0.001, le=60)] = 1.0
     mesoscopic: bool | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
@@ -51,7 +55,9 @@ class Mobility(Model):
     @model_validator(mode="after")
     def _live_or_not(self) -> Self:
         if self.source == "live" and self.trace is not None:
-            raise ValueError("'trace' is traffic of the past; leave it out, or set source = 'replay'")
+            raise ValueError(
+                "'trace' is traffic of the past; set source = 'replay', or leave it out and name a 'map' or 'sumocfg'"
+            )
         if self.source == "live" and self.mesoscopic:
             raise ValueError(
                 "mesoscopic = true drives queues, in which no vehicle can be acted on; set source = 'replay'"
@@ -62,9 +68,22 @@ class Mobility(Model):
 
     @model_validator(mode="after")
     def _one_map(self) -> Self:
-        if (self.map is None) == (self.sumocfg is None):
-            raise ValueError("give either 'map' (a map's name) or 'sumocfg' (a file), not both, not neither")
+        named = [key for key in ("map", "sumocfg") if getattr(self, key) is not None]
+        if len(named) == 2 or not (named or self.trace):
+            raise ValueError(
+                "give either 'map' (a map's name) or 'sumocfg' (a file), not both; or neither, but a 'trace'"
+            )
+        for key in ("net", "buildings"):
+            if named and getattr(self, key) is not None:
+                raise ValueError(f"'{key}' is for a trace alone; '{named[0]}' has its own, so take one of them out")
+        if not named and (self.seed is not None or self.ignore_route_errors or self.step_s != 1.0):
+            raise ValueError("'seed', 'step_s' and 'ignore_route_errors' are SUMO's, and a trace alone runs none")
         return self
+
+    @property
+    def has_roads(self) -> bool:
+        """Whether there is a net, so that there are junctions."""
+        return not (self.map is None and self.sumocfg is None and self.net is None)
 
 
 class SiteSection(Model):
@@ -116,9 +135,17 @@ class Rsus(Model):
             raise ValueError(f"[[rsus.sites]] is only allowed with placement = 'sites', found {self.placement!r}")
         if (self.placement == "file") != (self.file is not None):
             raise ValueError("placement 'file' needs 'file', a CSV or GeoJSON file of sites, which no other takes")
-        if self.placement in ("junctions", "centrality", "coverage", "sight", "k-means") and self.count is None:
+        if self.placement in AT_JUNCTIONS and self.count is None:
             raise ValueError(f"placement {self.placement!r} needs 'count', the number of RSUs")
         return self
+
+
+AT_JUNCTIONS = ("junctions", "centrality", "coverage", "sight", "k-means")
+"""Placements that need a net."""
+
+
+MOVABLE = ("mobility.trace", "mobility.net", "mobility.buildings", "rsus.file", "rsus.traffic_trace")
+"""Keys of files beside those of tasks that may lie elsewhere on another machine."""
 
 
 class Contacts(Model):
@@ -235,6 +262,15 @@ class Scenario(Model):
         return self
 
     @model_validator(mode="after")
+    def _junctions_are_there(self) -> Self:
+        if self.rsus.placement in AT_JUNCTIONS and not self.mobility.has_roads:
+            raise ValueError(
+                f"rsus.placement = {self.rsus.placement!r} puts RSUs at junctions, and a trace alone has none: add "
+                "mobility.net, the SUMO net of the trace's metres, or place them by 'grid', 'sites' or 'file'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
         names = [t.name for t in self.tasks]
         if len(set(names)) != len(names):
@@ -267,16 +303,28 @@ class Scenario(Model):
         """`path` as written in the file, made absolute."""
         return path if path.is_absolute() else (self._folder / path).resolve()
 
+    def _named(self, key: str) -> Path | None:
+        section, _, name = key.partition(".")
+        found: Path | None = getattr(getattr(self, section), name)
+        return found
+
     def with_data(self, task: str, path: Path) -> Self:
-        """The same scenario with a task's data at `path`. Raises `ScenarioError` for a task that reads no data."""
+        """The same scenario with a task's data at `path`, or a file of `MOVABLE` there, where it names one.
+
+        Raises `ScenarioError` for a task that reads no data, and for what is no task and no such file.
+        """
         named = {t.name: t for t in self.tasks}
         if task not in named:
-            raise ScenarioError(f"{self.where}: no task {task!r}; {near_match(task, named)}")
-        section = named[task]
-        if "path" not in type(section.data).model_fields:
+            files = [key for key in MOVABLE if self._named(key) is not None]
+            if task not in files:
+                raise ScenarioError(f"{self.where}: no task {task!r}; {near_match(task, [*named, *files])}")
+            section, _, key = task.partition(".")
+            return self.model_copy(update={section: getattr(self, section).model_copy(update={key: path})})
+        own = named[task]
+        if "path" not in type(own.data).model_fields:
             raise ScenarioError(f"{self.where}: the data of task {task!r} are generated, not read; leave its path out.")
-        moved = section.model_copy(update={"data": section.data.model_copy(update={"path": path})})
-        return self.model_copy(update={"tasks": tuple(moved if t is section else t for t in self.tasks)})
+        moved = own.model_copy(update={"data": own.data.model_copy(update={"path": path})})
+        return self.model_copy(update={"tasks": tuple(moved if t is own else t for t in self.tasks)})
 
 
 def load_scenario(name_or_path: str | Path, changes: Mapping[str, object] | None = None) -> Scenario:

@@ -31,7 +31,7 @@ from iovsim.energy.compute import (
     update_bits,
 )
 from iovsim.energy.devices import TIERS
-from iovsim.energy.ledger import Entry, Ledger
+from iovsim.energy.ledger import Entry, entries
 from iovsim.energy.radio_energy import Joules, downlink_j, sidelink_j, uplink_j, waiting_j
 
 __all__ = [
@@ -41,9 +41,9 @@ __all__ = [
     "Encoder",
     "Entry",
     "Joules",
-    "Ledger",
     "authors_train_flops",
     "downlink_j",
+    "entries",
     "feasible_ranks",
     "forward_flops",
     "lora_flops",

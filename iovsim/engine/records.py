@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-import pandas as pd
-
 from iovsim.domain import (
     ARRIVED,
     Assignment,
@@ -23,12 +21,14 @@ from iovsim.domain import (
     TaskUse,
     WayKind,
 )
-from iovsim.energy.ledger import Entry
+from iovsim.energy.ledger import Entry, entries
 from iovsim.engine.estimate import memory_bits
 from iovsim.engine.job import Job
 from iovsim.engine.round import ServedRound
 from iovsim.engine.state import Contribution, Setting, State
 from iovsim.learning.aggregators.spectrum import stable_rank
+
+BOOKED = tuple(column.name for column in fields(Entry))
 
 
 def record_round(
@@ -116,7 +116,8 @@ def _record_job(
         fraction=job.update.fraction if job.update else None,
     )
     aggregated = job.status in ARRIVED
-    state.ledger.book(job.phases, rsu=outcome.rsu, vehicle=given.vehicle, task=given.task, aggregated=aggregated)
+    booked = entries(job.phases, rsu=outcome.rsu, vehicle=given.vehicle, task=given.task, aggregated=aggregated)
+    setting.recorder.add_rows("energy", ({name: getattr(entry, name) for name in BOOKED} for entry in booked))
     for phase in job.phases:
         setting.recorder.add(
             "phases",
@@ -199,13 +200,6 @@ def record_vehicle_evaluations(setting: Setting, state: State, time_s: float, ta
     found = setting.trainer.evaluate_shards(name, state.merged[name], shards, heads)
     for vehicle, metrics in zip(vehicles, found, strict=True):
         _record_metrics(setting, state, time_s, name, "vehicle", vehicle, metrics)
-
-
-def record_ledger(setting: Setting, state: State) -> None:
-    """Every joule of the run."""
-    entries = state.ledger.rows()
-    columns = {column.name: [getattr(entry, column.name) for entry in entries] for column in fields(Entry)}
-    setting.recorder.add_frame("energy", pd.DataFrame(columns))
 
 
 def _record_metrics(

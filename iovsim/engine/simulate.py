@@ -11,7 +11,6 @@ from iovsim.domain import Metrics, Trainer, Tuning, World
 from iovsim.engine.cloud import evaluate, merge, validate
 from iovsim.engine.finish import finish
 from iovsim.engine.migrate import migrate
-from iovsim.engine.records import record_ledger
 from iovsim.engine.round import open_round, serve_round
 from iovsim.engine.state import Crowd, Setting, Spent, State
 from iovsim.engine.supply import draw
@@ -36,7 +35,6 @@ def simulate(setting: Setting, progress: Callable[[float], None]) -> State:
     env.process(_city(env, setting, state, progress))
     env.run()
     merge(setting, state, setting.world.end_s, last=True)
-    record_ledger(setting, state)
     progress(1.0)
     return state
 

@@ -22,7 +22,6 @@ from iovsim.domain import (
     Tuning,
     World,
 )
-from iovsim.energy.ledger import Ledger
 from iovsim.learning.adapter import head_of
 from iovsim.policies.price import NoPrice
 from iovsim.results.recorder import Recorder
@@ -117,7 +116,6 @@ class State:
     heads: dict[tuple[str, str], Head] = field(default_factory=dict)  # of tasks whose heads stay in their vehicles
     busy: set[str] = field(default_factory=set)
     spent_j: dict[str, float] = field(default_factory=dict)  # by vehicle: what jobs of this period took that are over
-    ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 0
     merges: int = 0
 

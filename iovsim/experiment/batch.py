@@ -12,7 +12,7 @@ import pandas as pd
 
 from iovsim.errors import ScenarioError
 from iovsim.experiment.centralised import CentralSpec, train_centrally
-from iovsim.experiment.city import sumocfg
+from iovsim.experiment.ground import check_here
 from iovsim.experiment.method import method_for
 from iovsim.experiment.pool import Outcome, Piece, Report, work_here, work_through
 from iovsim.experiment.run import RunSpec, check_out, make_ready, run_one
@@ -65,7 +65,7 @@ def train_all(specs: Sequence[CentralSpec], cache: Path, report: Report, *, jobs
 def check_all(specs: Sequence[RunSpec]) -> None:
     """Raises `ScenarioError` where two runs would write into one folder: policies of the same name, a seed twice.
 
-    Also for a policy file that can never work, or not in its scenario, and for a map that is not here.
+    Also for a policy file that can never work, or not in its scenario, and for a map or a trace that is not here.
     """
     seen: set[Path] = set()
     for spec in specs:
@@ -76,7 +76,7 @@ def check_all(specs: Sequence[RunSpec]) -> None:
         seen.add(spec.out)
     for spec in {(id(s.scenario), id(s.policy)): s for s in specs}.values():
         method_for(spec.scenario, spec.policy)
-        sumocfg(spec.scenario)
+        check_here(spec.scenario)
 
 
 def check_trainers(specs: Sequence[RunSpec]) -> None:

@@ -7,39 +7,39 @@ from pathlib import Path
 
 from iovsim.config import PolicyFile, Scenario
 from iovsim.errors import located
-from iovsim.experiment.city import build_channel, map_inputs, sumocfg
+from iovsim.experiment.city import build_channel
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
+from iovsim.experiment.ground import Ground, ground_of
 from iovsim.experiment.method import method_for
 from iovsim.experiment.sites import place, planning_trace
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.prepared import LearningTask
 from iovsim.learning.trainer import PeftTrainer
 from iovsim.mobility.placement import PLANNED
-from iovsim.mobility.roadmap import RoadMap, read_map
 from iovsim.mobility.route_check import broken_routes
-from iovsim.mobility.sumo_config import SumoInputs
+from iovsim.mobility.samples import Repairs
 from iovsim.mobility.trace import Trace
 
 
 def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Path) -> Iterator[str]:
     """Yields a line for each part that is sound. Raises an `IovsimError` at the first that is not."""
     with located(scenario.where):
-        inputs = map_inputs(scenario)
-        roadmap = read_map(inputs)
+        ground = ground_of(scenario)
+    roadmap = ground.roadmap
     west, south, east, north = roadmap.bounds
+    roads = f"{len(roadmap.roads)} roads" if roadmap.roads else "no roads (a trace alone)"
     yield (
-        f"map: {sumocfg(scenario).name}, {east - west:.0f} m x {north - south:.0f} m, {len(roadmap.roads)} roads, "
-        f"{len(roadmap.buildings)} buildings"
+        f"map: {ground.name}, {east - west:.0f} m x {north - south:.0f} m, {roads}, {len(roadmap.buildings)} buildings"
     )
-    if inputs.ignores_route_errors or scenario.mobility.ignore_route_errors:
-        broken = broken_routes(inputs)
+    if ground.sumo is not None and (ground.sumo.ignores_route_errors or scenario.mobility.ignore_route_errors):
+        broken = broken_routes(ground.sumo)
         yield f"routes: errors are ignored; broken: those of {broken.vehicles} vehicles"
     if scenario.mobility.trace is not None:
         with located(f"{scenario.where}: key 'mobility.trace'"):
             summary = Trace(scenario.resolved(scenario.mobility.trace)).summary()
         yield f"trace: {summary.vehicles} vehicles, {summary.begin_s:g} s to {summary.end_s:g} s"
-    yield _rsus(scenario, inputs, roadmap, cache)
+    yield _rsus(scenario, ground, cache)
     channel = build_channel(scenario, roadmap)
     sight = "buildings" if channel.buildings is not None else "probability law"
     yield f"radio: {scenario.radio.path_loss.kind}, line of sight by {sight}"
@@ -65,16 +65,18 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
         yield f"policy {policy.name}: {policy.policy.kind}"
 
 
-def _rsus(scenario: Scenario, inputs: SumoInputs, roadmap: RoadMap, cache: Path) -> str:
+def _rsus(scenario: Scenario, ground: Ground, cache: Path) -> str:
     """Where the RSUs stand, or, where that is planned for traffic, for which."""
     section = scenario.rsus
     if section.placement in PLANNED:
         trace = planning_trace(scenario)
         planned = f"SUMO's seed {section.traffic_seed}" if trace is None else f"{trace.name}"
         return f"RSUs: {section.count}, to be placed for the traffic of {planned} (see 'iovsim rsus')"
+    counted = Repairs()
     with located(scenario.where):
-        rsus = place(scenario, inputs, roadmap, cache, _nothing_recorded)
-    return f"RSUs: {len(rsus)}, " + ", ".join(f"{r.rsu} ({r.x_m:.0f} m, {r.y_m:.0f} m)" for r in rsus)
+        rsus = place(scenario, ground, cache, _nothing_recorded, counted)
+    of_file = f" ({counted})" if section.file is not None and counted.counts else ""
+    return f"RSUs: {len(rsus)}{of_file}, " + ", ".join(f"{r.rsu} ({r.x_m:.0f} m, {r.y_m:.0f} m)" for r in rsus)
 
 
 def _nothing_recorded(seed: int) -> Path:

@@ -18,19 +18,17 @@ import pyarrow as pa
 
 from iovsim.config import Scenario
 from iovsim.domain import Rsu
-from iovsim.errors import ScenarioError, TraceError, located
-from iovsim.experiment.batteries import check_batteries
+from iovsim.errors import ScenarioError, TraceError
 from iovsim.experiment.code import outside_sha256, package_sha256
+from iovsim.experiment.ground import ground_of, sumocfg
 from iovsim.experiment.registry import make
 from iovsim.experiment.sites import kept_sites, place
-from iovsim.files import clear_leftovers, sha256_of, whole_folder
+from iovsim.files import clear_leftovers, whole_folder
 from iovsim.mobility import sumo
 from iovsim.mobility.contact_table import ContactTable
 from iovsim.mobility.contacts import extract
-from iovsim.mobility.map_store import map_config
-from iovsim.mobility.roadmap import RoadMap, read_map
-from iovsim.mobility.route_check import refuse_ignored_routes
-from iovsim.mobility.sumo_config import SumoInputs
+from iovsim.mobility.roadmap import RoadMap
+from iovsim.mobility.samples import Repairs
 from iovsim.mobility.survey import connectivity, density, district_stays
 from iovsim.mobility.trace import Trace
 from iovsim.mobility.trace import trace_sha256 as sha256_of_trace
@@ -58,6 +56,12 @@ class City:
     connectivity: pd.DataFrame
     density: pd.DataFrame
     stays: pd.DataFrame  # vehicle, district, start_s, end_s; sorted
+    counted: Repairs  # what of a file's sites was joined or left out
+
+    def let_go(self) -> None:
+        """Gives back the memory of what was read of contacts and links, which are mapped."""
+        self.contacts.let_go()
+        self.links.let_go()
 
 
 def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> City:
@@ -65,17 +69,18 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 
     Raises `ScenarioError` or `TraceError` for whatever is wrong with map, trace, RSUs or radio.
     """
-    inputs = map_inputs(scenario)
-    roadmap = read_map(inputs)
+    ground = ground_of(scenario)
+    roadmap = ground.roadmap
 
     def planned_for(seed: int) -> Path:
         return recorded(scenario, seed, cache, lambda part: progress("recording traffic to plan RSUs for", part))
 
-    rsus = place(scenario, inputs, roadmap, cache, planned_for)
+    counted = Repairs()
+    rsus = place(scenario, ground, cache, planned_for, counted)
     channel = build_channel(scenario, roadmap)
     trace_path = record_trace(scenario, seed, cache, lambda part: progress("recording traffic", part))
     trace_sha256 = sha256_of_trace(trace_path)
-    map_sha256 = _joint_sha256([inputs.net, *inputs.additional])
+    map_sha256 = ground.sha256
     key = _key(
         {
             "code": package_sha256("", "domain", "mobility", "radio", "experiment"),
@@ -91,8 +96,8 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
     clear_leftovers(folder.parent)
 
     def load() -> City:
-        sites = kept_sites(scenario, inputs, cache)
-        return _load(folder, sites, trace_path, trace_sha256, map_sha256, roadmap, rsus, channel)
+        sites = kept_sites(scenario, ground, cache)
+        return _load(folder, sites, trace_path, trace_sha256, map_sha256, roadmap, rsus, channel, counted)
 
     if folder.is_dir():
         try:
@@ -106,9 +111,8 @@ def build_city(scenario: Scenario, seed: int, cache: Path, progress: Progress) -
 def with_traffic(city: City, scenario: Scenario, seed: int, trace: Path, folder: Path, progress: Progress) -> City:
     """The same city under other traffic; what follows from that is kept in `folder`."""
     _derive(scenario, seed, trace, city.roadmap, city.rsus, city.channel, folder, progress)
-    return _load(
-        folder, city.sites, trace, sha256_of_trace(trace), city.map_sha256, city.roadmap, city.rsus, city.channel
-    )
+    held = city.map_sha256, city.roadmap, city.rsus, city.channel, city.counted
+    return _load(folder, city.sites, trace, sha256_of_trace(trace), *held)
 
 
 def _load(
@@ -120,6 +124,7 @@ def _load(
     roadmap: RoadMap,
     rsus: tuple[Rsu, ...],
     channel: Channel,
+    counted: Repairs,
 ) -> City:
     """What `_derive` kept in `folder`, with what it was made from."""
     return City(
@@ -136,28 +141,8 @@ def _load(
         connectivity=pd.read_parquet(folder / "connectivity.parquet"),
         density=pd.read_parquet(folder / "density.parquet"),
         stays=pd.read_parquet(folder / "stays.parquet"),
+        counted=counted,
     )
-
-
-def sumocfg(scenario: Scenario) -> Path:
-    """The SUMO configuration that the scenario names, by file or as a map that is built in or installed."""
-    if scenario.mobility.sumocfg is not None:
-        return scenario.resolved(scenario.mobility.sumocfg)
-    with located(f"{scenario.where}: key 'mobility.map'"):
-        return map_config(str(scenario.mobility.map))
-
-
-def map_inputs(scenario: Scenario) -> SumoInputs:
-    """The files of the scenario's configuration.
-
-    Raises `TraceError` for a configuration with broken routes that it has SUMO ignore, unless the scenario accepts
-    them, or replays a trace; `ScenarioError` for batteries that SUMO or the net know nothing of.
-    """
-    found = sumo.inputs(sumocfg(scenario))
-    if not scenario.mobility.ignore_route_errors and scenario.mobility.trace is None:
-        refuse_ignored_routes(found)
-    check_batteries(scenario, found.net)
-    return found
 
 
 def record_trace(scenario: Scenario, seed: int, cache: Path, progress: Callable[[float], None]) -> Path:
@@ -225,29 +210,29 @@ def _derive(
             f"{trace_path}: covers {trace.begin_s:g} s to {trace.end_s:g} s, but the scenario runs from {start_s:g} s "
             f"to {end_s:g} s; change [time] to lie within the trace."
         )
-    contacts = extract(
-        trace,
-        rsus,
-        start_s=start_s,
-        end_s=end_s,
-        hysteresis_m=scenario.contacts.hysteresis_m,
-        progress=lambda done: progress("extracting contacts", done),
-    )
-    met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
-    cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
-    stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
     with whole_folder(folder) as part:
-        contacts.save(part / "contacts")
-        links = channel.parts(contacts, rsus, seed, lambda done, total: progress("computing links", done / total))
-        save_parts(part / "links", links)
+        contacts = extract(
+            trace,
+            rsus,
+            start_s=start_s,
+            end_s=end_s,
+            hysteresis_m=scenario.contacts.hysteresis_m,
+            progress=lambda done: progress("extracting contacts", done),
+            folder=part / "contacts",
+        )
+
+        def linked(done: int, total: int) -> None:
+            contacts.let_go()
+            progress("computing links", done / total)
+
+        save_parts(part / "links", channel.parts(contacts, rsus, seed, linked))
+        met = connectivity(trace, contacts, start_s=start_s, end_s=end_s)
         met.to_parquet(part / "connectivity.parquet")
+        cells = density(trace, DENSITY_CELL_M, start_s=start_s, end_s=end_s).assign(cell_m=DENSITY_CELL_M)
         cells.to_parquet(part / "density.parquet")
+        stays = district_stays(trace, roadmap.bounds, scenario.districts.per_side)
         stays.to_parquet(part / "stays.parquet")
 
 
 def _key(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _joint_sha256(paths: list[Path]) -> str:
-    return hashlib.sha256("".join(sha256_of(p) for p in paths).encode()).hexdigest()

@@ -32,6 +32,8 @@ def scenario_inputs(scenario: Scenario) -> dict[str, Input]:
         inputs["mobility.sumocfg"] = Input(str(path), traffic_sha256(path))
     paths: dict[str, Path | None] = {
         "mobility.trace": scenario.mobility.trace,
+        "mobility.net": scenario.mobility.net,
+        "mobility.buildings": scenario.mobility.buildings,
         "rsus.file": scenario.rsus.file,
         "rsus.traffic_trace": scenario.rsus.traffic_trace,
     }

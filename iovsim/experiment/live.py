@@ -12,8 +12,9 @@ from iovsim.config import Scenario
 from iovsim.domain import Link, Rsu, Vehicle
 from iovsim.engine import Setting, simulate
 from iovsim.experiment.batteries import battery_rule, places_of
-from iovsim.experiment.city import Progress, sumocfg, with_traffic
+from iovsim.experiment.city import Progress, with_traffic
 from iovsim.experiment.fleet import build_fleet
+from iovsim.experiment.ground import sumocfg
 from iovsim.experiment.world import BuiltWorld
 from iovsim.mobility.live import driven
 from iovsim.mobility.live_contacts import LiveContacts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Reach:
     density: pd.DataFrame
     shapes: pd.DataFrame
     optimistic: bool
+    counted: Mapping[str, int]  # what of a file's sites was joined or left out
 
     def figures(self) -> dict[str, float | None]:
         """The metrics of `iovsim metrics` that follow from the RSUs alone, by name."""
@@ -39,7 +41,7 @@ class Reach:
 def reached(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> Reach:
     """What the RSUs of a scenario are worth in the traffic of a seed. Raises as `build_city` does."""
     city = build_city(scenario, seed, cache, progress)
-    contacts = city_contacts(city)
+    contacts = pd.concat(city_contacts(city), ignore_index=True)
     length_s = contacts["end_s"] - contacts["start_s"]
     by_rsu = pd.DataFrame(
         {
@@ -62,6 +64,7 @@ def reached(scenario: Scenario, seed: int, cache: Path, progress: Progress) -> R
         density=city.density,
         shapes=city_shapes(city.roadmap),
         optimistic=_planned_for(scenario, seed),
+        counted=dict(city.counted.counts),
     )
 
 

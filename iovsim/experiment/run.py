@@ -123,7 +123,12 @@ def run_one(
         if spec.scenario.mobility.source == "live":
             _run_live(spec, setting, built, cache, progress)
         else:
-            simulate(setting, lambda done: progress("simulating", done))
+
+            def passed(done: float) -> None:
+                built.city.let_go()  # what the period has read of contacts and links is not read again
+                progress("simulating", done)
+
+            simulate(setting, passed)
             record_world(built, folder.recorder)
         if stored is not None:
             folder.manifest = replace(folder.manifest, store=StoreRecord(stored.counts, stored.problem))

@@ -14,12 +14,13 @@ from iovsim.config import Scenario, SiteSection
 from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError
 from iovsim.experiment.code import package_sha256
+from iovsim.experiment.ground import Ground, sumocfg
 from iovsim.files import sha256_of, write_whole
-from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import PLANNED, Site, check_sites, place_rsus, read_sites, traffic_of
 from iovsim.mobility.roadmap import RoadMap
+from iovsim.mobility.samples import Repairs
 from iovsim.mobility.sumo import traffic_sha256
-from iovsim.mobility.sumo_config import SumoInputs, sumo_version
+from iovsim.mobility.sumo_config import sumo_version
 from iovsim.mobility.trace import Trace, trace_sha256
 from iovsim.radio import Buildings
 
@@ -29,37 +30,42 @@ Record = Callable[[int], Path]
 """Gives the recorded traffic of a seed of SUMO's."""
 
 
-def place(scenario: Scenario, inputs: SumoInputs, roadmap: RoadMap, cache: Path, record: Record) -> tuple[Rsu, ...]:
-    """The RSUs, sorted by name. Raises `ScenarioError` for a site outside the map, and as `place_rsus` does."""
+def place(
+    scenario: Scenario, ground: Ground, cache: Path, record: Record, counted: Repairs | None = None
+) -> tuple[Rsu, ...]:
+    """The RSUs, sorted by name. `counted` is told what of a file's sites was merged or left out.
+
+    Raises `ScenarioError` for a site outside the map, and as `place_rsus` does.
+    """
     section = scenario.rsus
     by_hand = {s.name: s for s in section.sites}
     if section.placement == "sites":
         sites = tuple(Site(s.name, s.x_m, s.y_m, s.range_m, s.height_m) for s in section.sites)
-        check_sites(sites, roadmap)
+        check_sites(sites, ground.roadmap)
     elif section.file is not None:
-        plane = plane_of(inputs.net)
         sites = read_sites(
             scenario.resolved(section.file),
-            roadmap,
-            plane.metres if plane else None,
+            ground.roadmap,
+            ground.plane.metres if ground.plane else None,
             count=section.count,
             spacing_m=section.spacing_m,
+            counted=counted,
         )
     elif section.placement in KEPT:
-        sites = _kept(scenario, inputs, roadmap, cache, record)
+        sites = _kept(scenario, ground, cache, record)
     else:
-        sites = _placed(scenario, roadmap, record)
+        sites = _placed(scenario, ground.roadmap, record)
     return tuple(sorted((_rsu(scenario, s, by_hand.get(s.rsu)) for s in sites), key=lambda r: r.rsu))
 
 
-def kept_sites(scenario: Scenario, inputs: SumoInputs, cache: Path) -> Path | None:
+def kept_sites(scenario: Scenario, ground: Ground, cache: Path) -> Path | None:
     """The file in the cache in which the places of the scenario's RSUs are kept; None where they are not."""
     section = scenario.rsus
     if section.placement not in KEPT:
         return None
     content: dict[str, object] = {
         "code": package_sha256("", "mobility", "radio", "experiment"),
-        "map": [sha256_of(file) for file in (inputs.net, *inputs.additional)],
+        "map": [sha256_of(file) for file in ground.files],
         "rsus": section.model_dump(mode="json", include={"placement", "count", "spacing_m", "range_m"}),
     }
     if section.placement in PLANNED:
@@ -70,7 +76,7 @@ def kept_sites(scenario: Scenario, inputs: SumoInputs, cache: Path) -> Path | No
             trace_sha256(given)
             if given is not None
             else [
-                traffic_sha256(inputs.sumocfg),
+                traffic_sha256(sumocfg(scenario)),
                 scenario.mobility.step_s,
                 scenario.mobility.mesoscopic,
                 sumo_version(),
@@ -96,14 +102,14 @@ def planning_trace(scenario: Scenario) -> Path | None:
     return None
 
 
-def _kept(scenario: Scenario, inputs: SumoInputs, roadmap: RoadMap, cache: Path, record: Record) -> tuple[Site, ...]:
-    file = kept_sites(scenario, inputs, cache)
+def _kept(scenario: Scenario, ground: Ground, cache: Path, record: Record) -> tuple[Site, ...]:
+    file = kept_sites(scenario, ground, cache)
     if file is None:
         raise ValueError(f"sites of placement {scenario.rsus.placement!r} are not kept")
     try:
         return tuple(Site(name, x_m, y_m) for name, x_m, y_m in json.loads(file.read_text()))
     except (OSError, ValueError):
-        sites = _placed(scenario, roadmap, record)
+        sites = _placed(scenario, ground.roadmap, record)
         write_whole(file, json.dumps([(site.rsu, site.x_m, site.y_m) for site in sites]).encode())
         return sites
 

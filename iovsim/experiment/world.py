@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from iovsim.arrays import rows
+from iovsim.arrays import SAMPLES, let_go, rows, runs
 from iovsim.config import Scenario
 from iovsim.domain import Radio, World
 from iovsim.energy import feasible_ranks
@@ -57,7 +58,7 @@ def build_world(scenario: Scenario, seed: int, cache: Path, progress: Progress) 
     tasks = tuple(build_task(scenario, t, data[t.name].data, backbones[t.name]) for t in scenario.tasks)
     with located(scenario.where):
         city = build_city(scenario, seed, cache, progress)
-        names = sorted({c.vehicle for c in city.contacts})
+        names = city.contacts.vehicles
         fleet = build_fleet(scenario, seed, names, city.stays, {task: d.data for task, d in data.items()})
     world = World(
         name=scenario.name,
@@ -158,14 +159,21 @@ def built_sha256(world: World, city: City) -> str:
             digest.update(np.round(shard.seen_s, 6).tobytes() + np.round(shard.test_seen_s, 6).tobytes())
     contacts, links = city.contacts.columns, city.links
     for numbers in (contacts.vehicle, contacts.rsu, contacts.end, contacts.offset, links.los):
-        for piece in rows(numbers, HASHED_ROWS):
+        for piece in _pieces(numbers):
             digest.update(np.ascontiguousarray(piece).tobytes())
     for reals in (contacts.start_s, contacts.end_s, contacts.time_s, contacts.x_m, contacts.y_m, links.fading):
-        for piece in rows(reals, HASHED_ROWS):
+        for piece in _pieces(reals):
             digest.update(np.round(piece, 6).tobytes())
-    for piece in rows(links.mean_gain, HASHED_ROWS):
+    for piece in _pieces(links.mean_gain):
         digest.update(np.round(ratio_to_db(piece), 6).tobytes())
     return digest.hexdigest()
+
+
+def _pieces(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """A column in parts, of which only one is in memory at a time where it is mapped."""
+    for piece in rows(column, HASHED_ROWS):
+        yield piece
+        let_go([column])
 
 
 def without_paths(scenario: Scenario) -> dict[str, Any]:
@@ -178,7 +186,17 @@ def without_paths(scenario: Scenario) -> dict[str, Any]:
         mode="json",
         exclude={
             "title": True,
-            "mobility": {"map", "sumocfg", "trace", "ignore_route_errors", "source", "coupling", "gui"},
+            "mobility": {
+                "map",
+                "sumocfg",
+                "trace",
+                "net",
+                "buildings",
+                "ignore_route_errors",
+                "source",
+                "coupling",
+                "gui",
+            },
             "rsus": {"file", "traffic_trace"},
         },
     )
@@ -212,8 +230,10 @@ def record_world(built: BuiltWorld, recorder: Recorder) -> None:
     """The tables that describe the world: equal in every run of the same hash."""
     for rsu in built.world.rsus:
         recorder.add("rsus", rsu=rsu.rsu, x_m=rsu.x_m, y_m=rsu.y_m, height_m=rsu.height_m, range_m=rsu.range_m)
-    recorder.add_frame("contacts", city_contacts(built.city))
-    recorder.add_frame("handovers", built.city.contacts.handovers())
+    for contacts in city_contacts(built.city):
+        recorder.add_frame("contacts", contacts)
+    for first, last in runs(built.city.contacts.columns.offset, SAMPLES):
+        recorder.add_frame("handovers", built.city.contacts.handovers(first, last))
     recorder.add_frame("connectivity", built.city.connectivity)
     recorder.add_frame("density", built.city.density)
     recorder.add_frame("shapes", city_shapes(built.city.roadmap))
@@ -226,10 +246,12 @@ def record_world(built: BuiltWorld, recorder: Recorder) -> None:
         recorder.add_rows("shard_classes", shard_statistics(held, pool.labels, pool.classes))
 
 
-def city_contacts(city: City) -> pd.DataFrame:
-    """The table `contacts` of a run folder."""
-    links = city.links.frame()[["contact", "mean_gain_db", "los_share", "nlos_share"]]
-    return city.contacts.frame().merge(links, on="contact")
+def city_contacts(city: City) -> Iterator[pd.DataFrame]:
+    """The table `contacts` of a run folder, some contacts at a time; at least once."""
+    for first, last in runs(city.contacts.columns.offset, SAMPLES):
+        links = city.links.frame(first, last)[["contact", "mean_gain_db", "los_share", "nlos_share"]]
+        yield city.contacts.frame(first, last).merge(links, on="contact")
+        city.let_go()
 
 
 def _shards(built: BuiltWorld) -> Iterator[dict[str, object]]:
@@ -253,12 +275,12 @@ def city_shapes(roadmap: RoadMap) -> pd.DataFrame:
     roads, buildings = roadmap.roads, roadmap.buildings
     lines = [*roads, *buildings]
     points = [len(line) for line in lines]  # one frame of all: one each took most of the time of a small run's tables
-    x_m, y_m = np.concatenate(lines).T
+    x_m, y_m = np.concatenate([np.zeros((0, 2)), *lines]).T
     return pd.DataFrame(
         {
             "kind": np.repeat(["road"] * len(roads) + ["building"] * len(buildings), points),
             "shape": np.repeat([*range(len(roads)), *range(len(buildings))], points),
-            "point": np.concatenate([np.arange(count) for count in points]),
+            "point": np.concatenate([np.arange(count) for count in points] or [np.zeros(0, dtype=np.int64)]),
             "x_m": x_m,
             "y_m": y_m,
         }

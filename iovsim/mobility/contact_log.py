@@ -1,32 +1,29 @@
-"""What happened to contacts becomes columns: a log, filled block by block, then sorted once."""
+"""What happened to contacts becomes columns: a log, filled block by block, then sorted, some contacts at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iovsim.arrays import runs
 from iovsim.domain import ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactColumns
+from iovsim.mobility.contact_tracks import SAMPLE, TIME, TrackFile
 
 RANGE, HANDOVER, VANISHED, HORIZON = (
     ENDS.index(end) for end in (ContactEnd.RANGE, ContactEnd.HANDOVER, ContactEnd.VANISHED, ContactEnd.HORIZON)
 )
-
-SAMPLE = ("time_s", "x_m", "y_m", "speed_mps", "angle_deg")
-"""Rows of an array of samples."""
-
-TIME = SAMPLE.index("time_s")
 
 
 @dataclass(slots=True)
 class ContactLog:
     """What happened, as chunks of arrays, block by block; contacts are numbered as they open.
 
-    Chunks of a contact's track are in the order of time: of each block first what was entered, then what was driven,
-    then what was left.
+    Whoever reads the blocks takes the chunks of `track` away after each. Those of a contact are in the order of time:
+    of each block first what was entered, then what was driven, then what was left.
     """
 
     opened: list[tuple[NDArray[np.int32], IntArray, FloatArray]] = field(default_factory=list)
@@ -58,9 +55,15 @@ class ContactLog:
         self.closed.append((contact[open_], time_s[open_], reason))
 
 
-def columns(log: ContactLog, rsus: Sequence[Rsu], names: Sequence[str]) -> ContactColumns:
-    """Sort the log into columns: drop contacts without duration, tell handovers, number by (start, RSU, vehicle)."""
+def columns(
+    log: ContactLog, tracks: TrackFile, rsus: Sequence[Rsu], names: Sequence[str], most: int
+) -> Iterator[ContactColumns]:
+    """Sort a log, whose tracks are in a file, into columns: drop contacts without duration, tell handovers, number by
+    (start, RSU, vehicle). They come in parts of consecutive contacts with at most `most` samples each, or one contact;
+    at least one part."""
     vehicle_names, rank = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
+    rsu_names = np.array([r.rsu for r in rsus], dtype=np.str_)
+    rsu_x_m, rsu_y_m = (np.array([getattr(r, c) for r in rsus], dtype=np.float64) for c in ("x_m", "y_m"))
     vehicle = rank[_ints([v for v, _, _ in log.opened])]
     rsu = _ints([r for _, r, _ in log.opened])
     start_s = _floats([t for _, _, t in log.opened])
@@ -80,33 +83,46 @@ def columns(log: ContactLog, rsus: Sequence[Rsu], names: Sequence[str]) -> Conta
     taken = before[at_once]
     end[taken[end[taken] == RANGE]] = HANDOVER
 
-    contact = number[_ints([chunk[0] for chunk in log.track])]
-    places = np.concatenate([chunk[1] for chunk in log.track], axis=1) if log.track else np.zeros((len(SAMPLE), 0))
+    samples = np.append(0, np.cumsum(tracks.counts(log.contacts)[order]))
+    for first, last in runs(samples, most):
+        some = slice(first, last)
+        offset, places = _tracks(tracks, order[some], number, first)
+        speed_mps, angle = places[3], np.deg2rad(places[4])
+        yield ContactColumns(
+            vehicle_names=vehicle_names,
+            rsu_names=rsu_names,
+            rsu_x_m=rsu_x_m,
+            rsu_y_m=rsu_y_m,
+            vehicle=vehicle[some],
+            rsu=rsu[some],
+            start_s=start_s[some],
+            end_s=end_s[some],
+            end=end[some],
+            offset=offset,
+            time_s=places[TIME],
+            x_m=places[1],
+            y_m=places[2],
+            vx_mps=speed_mps * np.sin(angle),
+            vy_mps=speed_mps * np.cos(angle),
+        )
+
+
+def _tracks(tracks: TrackFile, opened: IntArray, number: IntArray, first: int) -> tuple[IntArray, FloatArray]:
+    """Offsets and samples of the contacts that were `opened` (n,) as these, and have the numbers from `first` on."""
+    if len(opened) == 0:
+        return np.zeros(1, dtype=np.int64), np.zeros((len(SAMPLE), 0))
+    # Opened later is to start later, but for ties: what lies between is little more than what is asked for.
+    contact, places = tracks.read(int(opened.min()), int(opened.max()) + 1)
+    contact = number[contact] - first
     rows = np.argsort(contact, kind="stable")  # keeps the order of time within a contact
     contact = contact[rows]
-    rows, contact = rows[contact >= 0], contact[contact >= 0]
+    asked = slice(*np.searchsorted(contact, [0, len(opened)]))
+    rows, contact = rows[asked], contact[asked]
     time_s = places[TIME].take(rows)
     moved = np.append(True, (contact[1:] != contact[:-1]) | (time_s[1:] > time_s[:-1]))[: len(rows)]
     if not moved.all():  # a crossing at a trace step is one sample
-        rows, contact, time_s = rows[moved], contact[moved], time_s[moved]
-    speed_mps, angle = places[3].take(rows), np.deg2rad(places[4].take(rows))
-    return ContactColumns(
-        vehicle_names=vehicle_names,
-        rsu_names=np.array([r.rsu for r in rsus], dtype=np.str_),
-        rsu_x_m=np.array([r.x_m for r in rsus], dtype=np.float64),
-        rsu_y_m=np.array([r.y_m for r in rsus], dtype=np.float64),
-        vehicle=vehicle,
-        rsu=rsu,
-        start_s=start_s,
-        end_s=end_s,
-        end=end,
-        offset=np.searchsorted(contact, np.arange(len(order) + 1)),
-        time_s=time_s,
-        x_m=places[1].take(rows),
-        y_m=places[2].take(rows),
-        vx_mps=speed_mps * np.sin(angle),
-        vy_mps=speed_mps * np.cos(angle),
-    )
+        rows, contact = rows[moved], contact[moved]
+    return np.searchsorted(contact, np.arange(len(opened) + 1)), places.take(rows, axis=1)
 
 
 def _ints(parts: Sequence[NDArray[np.integer]]) -> IntArray:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from iovsim.arrays import mapped_arrays, save_arrays
+from iovsim.arrays import let_go, mapped_arrays, save_arrays, save_pieces
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray
 from iovsim.errors import TraceError
 
@@ -46,6 +48,10 @@ class ContactColumns:
     vy_mps: FloatArray
 
 
+BY_CONTACT = tuple(field.name for field in fields(ContactColumns) if not field.name.startswith(("rsu_", "vehicle_")))
+"""The columns that are longer the more contacts there are."""
+
+
 class ContactTable:
     """All contacts of a world, numbered by (start, RSU, vehicle). Implements `domain.ContactBook`; read-only."""
 
@@ -55,8 +61,10 @@ class ContactTable:
             getattr(columns, field.name).flags.writeable = False
         self._by_vehicle = np.lexsort((columns.start_s, columns.vehicle))
         self._by_rsu: dict[str, tuple[IntArray, FloatArray, float]] = {}
-        for code, name in enumerate(columns.rsu_names.tolist()):
-            contacts = np.flatnonzero(columns.rsu == code)
+        in_turn = np.argsort(columns.rsu, kind="stable")
+        bounds = np.searchsorted(columns.rsu, np.arange(len(columns.rsu_names) + 1), sorter=in_turn).tolist()
+        for name, (first, last) in zip(columns.rsu_names.tolist(), pairwise(bounds), strict=True):
+            contacts = in_turn[first:last]
             starts = columns.start_s[contacts]
             longest_s = float((columns.end_s[contacts] - starts).max()) if len(contacts) else 0.0
             self._by_rsu[name] = (contacts, starts, longest_s)
@@ -106,29 +114,39 @@ class ContactTable:
         first, last = np.searchsorted(c.vehicle, [code, code + 1], sorter=self._by_vehicle)
         return [self[int(contact)] for contact in self._by_vehicle[first:last]]
 
-    def frame(self) -> pd.DataFrame:
-        """One row a contact: contact, vehicle, rsu, start_s, end_s, end, distance_min_m (horizontal)."""
-        c = self.columns
+    @property
+    def vehicles(self) -> list[str]:
+        """The names of all that ever meet an RSU, sorted."""
+        names: list[str] = self.columns.vehicle_names[np.unique(self.columns.vehicle)].tolist()
+        return names
+
+    def frame(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
+        """One row a contact from number `first` to before `last` (None: all): contact, vehicle, rsu, start_s, end_s,
+        end, distance_min_m (horizontal)."""
+        c, last = self.columns, len(self) if last is None else last
+        some = slice(first, last)
         return pd.DataFrame(
             {
-                "contact": np.arange(len(self)),
-                "vehicle": c.vehicle_names[c.vehicle].astype(object),
-                "rsu": c.rsu_names[c.rsu].astype(object),
-                "start_s": c.start_s,
-                "end_s": c.end_s,
-                "end": np.array([end.value for end in ENDS], dtype=object)[c.end],
-                "distance_min_m": self._distance_min_m(),
+                "contact": np.arange(first, last),
+                "vehicle": c.vehicle_names[c.vehicle[some]].astype(object),
+                "rsu": c.rsu_names[c.rsu[some]].astype(object),
+                "start_s": c.start_s[some],
+                "end_s": c.end_s[some],
+                "end": np.array([end.value for end in ENDS], dtype=object)[c.end[some]],
+                "distance_min_m": self._distance_min_m(first, last),
             }
         )
 
-    def handovers(self) -> pd.DataFrame:
-        """One row each time a vehicle's next contact is with another RSU: time_s, vehicle, from_rsu, to_rsu, gap_s.
+    def handovers(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
+        """One row each time a vehicle's next contact, from number `first` to before `last` (None: any), is with another
+        RSU: time_s, vehicle, from_rsu, to_rsu, gap_s.
 
         `gap_s` is 0 where the second took over at once, else the time without any RSU; `time_s` is the new start.
         """
-        c = self.columns
-        order = np.lexsort((c.start_s, c.vehicle))
-        before, after = order[:-1], order[1:]
+        c, last = self.columns, len(self) if last is None else last
+        before, after = self._by_vehicle[:-1], self._by_vehicle[1:]
+        asked = (after >= first) & (after < last)
+        before, after = before[asked], after[asked]
         moved = (c.vehicle[before] == c.vehicle[after]) & (c.rsu[before] != c.rsu[after])
         before, after = before[moved], after[moved]
         by_time = np.argsort(after, kind="stable")  # contact numbers run with their start
@@ -158,17 +176,39 @@ class ContactTable:
         except (TypeError, ValueError, OSError, EOFError) as error:
             raise TraceError(f"{folder}: not a contact table ({error}); delete it and build the world again.") from None
 
-    def _distance_min_m(self) -> FloatArray:
-        """Least distance from the RSU over each piecewise linear track."""
+    def let_go(self) -> None:
+        """Gives back the memory of what was read of a table that is mapped; it is read again where it is needed."""
+        let_go(getattr(self.columns, field.name) for field in fields(self.columns))
+
+    def _distance_min_m(self, first: int, last: int) -> FloatArray:
+        """Least distance from the RSU over each piecewise linear track of the contacts `first` to `last` - 1."""
         c = self.columns
-        if len(self) == 0:
+        if first == last:
             return np.zeros(0)
-        owner = np.repeat(np.arange(len(self)), np.diff(c.offset))
-        qx, qy = c.x_m - c.rsu_x_m[c.rsu[owner]], c.y_m - c.rsu_y_m[c.rsu[owner]]
-        ex, ey = np.diff(c.x_m, append=c.x_m[-1]), np.diff(c.y_m, append=c.y_m[-1])
+        track = slice(int(c.offset[first]), int(c.offset[last]))
+        owner = np.repeat(np.arange(first, last), np.diff(c.offset[first : last + 1]))
+        x_m, y_m, rsu = c.x_m[track], c.y_m[track], c.rsu[owner]
+        qx, qy = x_m - c.rsu_x_m[rsu], y_m - c.rsu_y_m[rsu]
+        ex, ey = np.diff(x_m, append=x_m[-1]), np.diff(y_m, append=y_m[-1])
         joined = np.append(owner[1:] == owner[:-1], False)  # the last sample of a track starts no segment
         length2 = np.where(joined, ex * ex + ey * ey, 0.0)
         nearest = np.clip(-(qx * ex + qy * ey) / np.where(length2 > 0, length2, 1.0), 0.0, 1.0)
         nearest = np.where(length2 > 0, nearest, 0.0)
         distance_m: FloatArray = np.hypot(qx + nearest * ex, qy + nearest * ey)
-        return np.minimum.reduceat(distance_m, c.offset[:-1])
+        return np.minimum.reduceat(distance_m, c.offset[first:last] - track.start)
+
+
+def save_columns(folder: Path, parts: Iterable[ContactColumns]) -> None:
+    """Writes columns of consecutive contacts as one table, while they come. Raises `ResultsError` as
+    `ContactTable.save` does."""
+    begun = iter(parts)
+    first = next(begun)
+
+    def pieces() -> Iterator[dict[str, NDArray[Any]]]:
+        samples = 0
+        for number, part in enumerate(chain([first], begun)):
+            offset = part.offset + samples
+            yield {name: getattr(part, name) if name != "offset" else offset[min(number, 1) :] for name in BY_CONTACT}
+            samples += int(part.offset[-1])
+
+    save_pieces(folder, pieces(), {f.name: getattr(first, f.name) for f in fields(first) if f.name not in BY_CONTACT})

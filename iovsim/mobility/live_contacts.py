@@ -1,7 +1,7 @@
 """Contacts that grow with every step of a live simulation, as a book of those that are not over.
 
-The steps go, period by period, through the same pass as a recorded trace (`contacts.py`), so once a contact is over it
-is the same as if it had been extracted from a recording of these steps, its number too.
+The steps go, period by period, through the same pass as a recorded trace (`contact_pass.py`), so once a contact is over
+it is the same as if it had been extracted from a recording of these steps, its number too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy as np
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import TraceError
 from iovsim.mobility.attachment import Attachment
-from iovsim.mobility.contact_log import TIME
+from iovsim.mobility.contact_pass import Pass
 from iovsim.mobility.contact_table import ENDS, SAME_INSTANT_S, ContactTable
-from iovsim.mobility.contacts import USUAL_MPS, Pass
+from iovsim.mobility.contact_tracks import TIME
+from iovsim.mobility.contacts import USUAL_MPS
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
 
 
 @dataclass(slots=True, eq=False)
 class _Growing:
-    """A contact as far as it is known. Its track is in pieces of `contacts.SAMPLE`, (5, n) each."""
+    """A contact as far as it is known. Its track is in pieces of `contact_tracks.SAMPLE`, (5, n) each."""
 
     vehicle: str
     rsu: str

@@ -70,7 +70,8 @@ class Street:
 class RoadMap:
     """Geometry in the net's own metres: the coordinates of every trace that SUMO records on it.
 
-    `bounds` is (x_min, y_min, x_max, y_max) of the road network; `roads` and `buildings` are arrays (n, 2), a road
+    `bounds` is (x_min, y_min, x_max, y_max) of the road network, or, where there is none, of the room that a trace
+    takes; then there are neither roads nor junctions. `roads` and `buildings` are arrays (n, 2), a road
     from end to end, a building's outline without repeating its first corner. Junctions are sorted by name.
     """
 
@@ -117,7 +118,7 @@ def read_map(inputs: SumoInputs) -> RoadMap:
     if not roads:
         raise ScenarioError(f"{inputs.net}: a net without roads; convert one that has some.")
     buildings = read_buildings(inputs.additional)
-    _check_frame(buildings, bounds, inputs)
+    check_frame(buildings, bounds, inputs.additional, "net")
     return RoadMap(
         bounds=_widened(*bounds),
         roads=tuple(roads),
@@ -152,17 +153,17 @@ def _four(location: ET.Element, name: str, file: Path) -> Bounds:
     return a, b, c, d
 
 
-def _check_frame(buildings: Sequence[FloatArray], bounds: Bounds, inputs: SumoInputs) -> None:
+def check_frame(buildings: Sequence[FloatArray], bounds: Bounds, named: Sequence[Path], ground: str) -> None:
     """Buildings of another frame block no radio link and nobody would notice: refuse them.
 
-    They are taken for that where none of them stands within `VERGE_M` of the net's bounds, or where half of them are
-    smaller than `SMALLEST_M` in both directions, as outlines in degrees are.
+    They are taken for that where none of them stands within `VERGE_M` of the bounds of the `ground` (net or trace), or
+    where half of them are smaller than `SMALLEST_M` in both directions, as outlines in degrees are.
     """
     if not buildings:
         return
     low, high = (np.array([reach(b, axis=0) for b in buildings]) for reach in (np.min, np.max))
-    mend = "convert the polygons together with this net (polyconvert --net-file NET)."
-    files = ", ".join(map(str, inputs.additional))
+    mend = "convert the polygons together with the net of these metres (polyconvert --net-file NET)."
+    files = ", ".join(map(str, named))
     if np.median((high - low).max(axis=1)) < SMALLEST_M:
         raise ScenarioError(f"{files}: half of the buildings are smaller than {SMALLEST_M:g} m, as in degrees; {mend}")
     x_min, y_min, x_max, y_max = bounds
@@ -172,7 +173,7 @@ def _check_frame(buildings: Sequence[FloatArray], bounds: Bounds, inputs: SumoIn
     if not near.any():
         x_m, y_m = low[0]
         raise ScenarioError(
-            f"{files}: none of the {len(buildings)} buildings stands on the net, which reaches from ({x_min:.0f}, "
+            f"{files}: none of the {len(buildings)} buildings stands on the {ground}, which reaches from ({x_min:.0f}, "
             f"{y_min:.0f}) m to ({x_max:.0f}, {y_max:.0f}) m; the first is at ({x_m:.0f}, {y_m:.0f}) m, so they are of "
             f"another frame of coordinates; {mend}"
         )

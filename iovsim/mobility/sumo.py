@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ import numpy as np
 from iovsim.errors import TraceError
 from iovsim.files import clear_leftovers, explained, scratch
 from iovsim.mobility import sumo_process
+from iovsim.mobility.planes import plane_of
 from iovsim.mobility.route_check import refuse_broken_routes
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.sumo_config import (
@@ -39,7 +41,7 @@ from iovsim.mobility.trace import Covered, Trace, write_trace
 
 __all__ = ["SumoInputs", "inputs", "record", "record_into"]
 
-FORMAT = 2
+FORMAT = 4
 """Counts up when recording changes what a trace holds; part of every trace's name."""
 
 DROPPED = ("output", "report", "gui_only", "traci_server")
@@ -166,13 +168,16 @@ def _record(
     if "TIME" in str(beside.absolute()):
         raise TraceError(f"{beside}: SUMO replaces 'TIME' in output paths; choose a folder without it.")
     clear_leftovers(beside)
-    source = f"SUMO {sumo_version()}, {config.path.name}, seed {options['seed']}"
+    source = f"SUMO {sumo_version()}, {config.path.name}, seed {options['seed']:g}"
     if is_mesoscopic(options):
         source += ", mesoscopic"
+    plane = plane_of(Path(config.get("net-file") or ""))
     with explained(beside, "write"), scratch(beside) as folder:
         run = _Run(config, options, folder.absolute(), progress)
         with closing(run.samples()) as samples:
-            write_trace(path, samples, source=source, step_s=run.step_s, covered=lambda: run.covered)
+            write_trace(
+                path, samples, source=source, step_s=run.step_s, covered=lambda: replace(run.covered, plane=plane)
+            )
 
 
 class _Run:

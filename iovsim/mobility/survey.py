@@ -36,16 +36,18 @@ def density(trace: Trace, cell_m: float, *, start_s: float | None = None, end_s:
     """Vehicle-seconds by square cell of side `cell_m`: x_m, y_m (cell centre), vehicle_s; cells aligned to (0, 0)."""
     if not cell_m > 0:
         raise ValueError(f"cell_m must be positive, got {cell_m}")
-    cells = np.zeros((0, 2), dtype=np.int64)
+    half = np.int64(1 << 31)
+    cells = np.zeros(0, dtype=np.int64)  # column and row in one number, the row moved above 0: sorted as both would be
     counts = np.zeros(0, dtype=np.int64)
     for window in trace.windows(begin_s=start_s, end_s=end_s):
-        new = np.floor(np.column_stack([window.x_m, window.y_m]) / cell_m).astype(np.int64)
-        joined = np.concatenate([cells, new])
-        weights = np.concatenate([counts, np.ones(len(new), dtype=np.int64)])
-        cells, owner = np.unique(joined, axis=0, return_inverse=True)
-        counts = np.bincount(owner.ravel(), weights=weights, minlength=len(cells)).astype(np.int64)
-    centre_m = (cells + 0.5) * cell_m
-    return pd.DataFrame({"x_m": centre_m[:, 0], "y_m": centre_m[:, 1], "vehicle_s": counts * trace.step_s})
+        column, row = (np.floor(place_m / cell_m).astype(np.int64) for place_m in (window.x_m, window.y_m))
+        new, times = np.unique(column * (2 * half) + (row + half), return_counts=True)
+        cells, owner = np.unique(np.concatenate([cells, new]), return_inverse=True)
+        counts = np.bincount(owner, weights=np.concatenate([counts, times])).astype(np.int64)
+    column, row = cells // (2 * half), cells % (2 * half) - half
+    return pd.DataFrame(
+        {"x_m": (column + 0.5) * cell_m, "y_m": (row + 0.5) * cell_m, "vehicle_s": counts * trace.step_s}
+    )
 
 
 def district_stays(

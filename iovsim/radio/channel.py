@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iovsim.arrays import SAMPLES
 from iovsim.domain import Contact, ContactBook, FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError, near_match
 from iovsim.radio.blockage import Buildings
@@ -27,7 +28,7 @@ from iovsim.radio.geometry import (
 from iovsim.radio.los import P_LOS, los_states
 from iovsim.radio.path_loss import Tr37885Urban
 from iovsim.radio.shadowing import CorrelatedShadowing
-from iovsim.radio.table import SAMPLES, LinkTable, joined
+from iovsim.radio.table import LinkTable, joined
 from iovsim.rng import stream
 from iovsim.units import db_to_ratio
 

@@ -11,14 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from iovsim.arrays import mapped_arrays, save_arrays, save_pieces
+from iovsim.arrays import let_go, mapped_arrays, save_arrays, save_pieces
 from iovsim.domain import FloatArray, IntArray, Link
 from iovsim.errors import ScenarioError
 from iovsim.radio.geometry import LOS, NLOS, NLOSV, LosArray
 from iovsim.units import ratio_to_db
-
-SAMPLES = 500_000
-"""How many samples are worked on at a time: bounds memory to some 100 MB, whatever the number of contacts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,16 +47,12 @@ class LinkTable:
         part = slice(int(self.offsets[k]), int(self.offsets[k + 1]))
         return Link(contact, self.time_s[part], self.mean_gain[part], self.fading[part], self.los[part])
 
-    def frame(self) -> pd.DataFrame:
-        """One row a contact: `contact`, `mean_gain_db` (time average of the gain in dB, without fading) and the shares
-        of time in each state, `los_share`, `nlosv_share`, `nlos_share`. Averages are trapezoidal in time."""
-        parts = [self._averages(first, last) for first, last in pieces(self.offsets, SAMPLES)]
-        return pd.DataFrame(
-            {
-                "contact": self.contacts,
-                **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-            }
-        )
+    def frame(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
+        """One row a contact of the table from number `first` to before `last` (None: all): `contact`, `mean_gain_db`
+        (time average of the gain in dB, without fading) and the shares of time in each state, `los_share`,
+        `nlosv_share`, `nlos_share`. Averages are trapezoidal in time."""
+        last = len(self) if last is None else last
+        return pd.DataFrame({"contact": self.contacts[first:last], **self._averages(first, last)})
 
     def _averages(self, first: int, last: int) -> dict[str, FloatArray]:
         """The averages of `frame` over the contacts `first` to `last` - 1 of the table, by name."""
@@ -79,6 +72,10 @@ class LinkTable:
             for name, state in (("los_share", LOS), ("nlosv_share", NLOSV), ("nlos_share", NLOS))
         }
         return {"mean_gain_db": average(ratio_to_db(self.mean_gain[part])), **shares}
+
+    def let_go(self) -> None:
+        """Gives back the memory of what was read of a table that is mapped; it is read again where it is needed."""
+        let_go(getattr(self, column.name) for column in fields(self))
 
     def save(self, folder: Path) -> None:
         """Writes plain arrays, whole or not at all. Raises `ResultsError` where they cannot be written."""
@@ -120,15 +117,3 @@ def joined(parts: Sequence[LinkTable]) -> LinkTable:
         if column.name != "offsets"
     }
     return LinkTable(offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64), **columns)
-
-
-def pieces(offsets: IntArray, samples: int) -> Iterator[tuple[int, int]]:
-    """Cuts contacts into runs `first, last` of at most `samples` samples each, or one contact; at least one run."""
-    first = 0
-    while True:
-        last = int(np.searchsorted(offsets, offsets[first] + samples, side="right")) - 1
-        last = min(max(last, first + 1), len(offsets) - 1)
-        yield first, last
-        first = last
-        if first == len(offsets) - 1:
-            return

@@ -17,7 +17,7 @@ from iovsim.results.toml import toml_text
 FOLDER = "inputs"
 """Beside the table, for the world and policy files that are not built in."""
 
-_PATHS = ("path", "sumocfg", "trace", "file", "traffic_trace")
+_PATHS = ("path", "sumocfg", "trace", "net", "buildings", "file", "traffic_trace")
 _DIGITS = 8
 _SHOWN = 12
 

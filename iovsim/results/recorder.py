@@ -24,6 +24,7 @@ from iovsim.results.tables import ARROW_TYPES, TABLES, Column, ColumnType, Table
 
 TABLES_DIR = "tables"
 ROW_GROUP_ROWS = 65_536
+BATCH_ROWS = 2048  # that wait one by one, which takes ten times the memory that they take in columns
 Cell = str | int | float | bool | None
 
 
@@ -124,7 +125,8 @@ class _TableWriter:
             raise ValueError(self._columns_message(row))
         self._rows.append([_cell(self._table.name, c, row[c.name]) for c in self._columns])
         self._waiting += 1
-        if self._waiting >= ROW_GROUP_ROWS:
+        if len(self._rows) >= BATCH_ROWS:
+            self._batch_rows()
             self._write_full_groups()
 
     def add_frame(self, frame: pd.DataFrame) -> None:

@@ -277,6 +277,15 @@ def test_the_map_draws_roads_buildings_density_and_coverage(figures: dict[str, F
     assert {"rsu-a", "rsu-b", "rsu-c", "200 m"} <= {t.get_text() for t in axes.texts}
 
 
+def test_the_map_writes_out_the_millions_of_metres_of_utm(runs: list[Run]) -> None:
+    rsus, density = runs[0].table("rsus"), runs[0].table("density")
+    far = (rsus.assign(y_m=rsus["y_m"] + 4_180_000.0), density.assign(y_m=density["y_m"] + 4_180_000.0))
+    axes = maps.placement_map(*far, runs[0].table("shapes").head(0), "no roads").axes[0]
+    axes.get_figure(root=True).draw_without_rendering()
+    assert axes.yaxis.get_offset_text().get_text() == ""
+    assert all(float(label.get_text()) > 4_000_000 for label in axes.get_yticklabels())
+
+
 def test_gaps_are_between_contacts_of_one_vehicle() -> None:
     contacts = pd.DataFrame(
         {"vehicle": ["b", "a", "a", "a"], "start_s": [0.0, 50.0, 0.0, 20.0], "end_s": [5.0, 60.0, 20.0, 30.0]}

@@ -27,7 +27,7 @@ def test_states_are_counted_when_they_are_worked_out() -> None:
 
 
 def test_elsewhere_the_rows_are_skipped_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CLEAR", memory.STATUS.with_name("no-such-file"))
+    monkeypatch.setattr(memory, "CLEAR", memory.CLEAR.with_name("no-such-file"))
     all_blocks, top = memory.rows()
     assert isinstance(all_blocks, Skipped)
     assert isinstance(top, Skipped)

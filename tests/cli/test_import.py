@@ -14,6 +14,7 @@ from iovsim.cli import app, import_commands
 from iovsim.errors import TraceError
 from iovsim.mobility.importers.cleaning import Cleaning
 from iovsim.mobility.importers.gps import GpsOptions
+from iovsim.mobility.planes import Plane
 from iovsim.mobility.trace import Trace
 from iovsim.mobility.trace.format import Note
 
@@ -71,6 +72,8 @@ def test_tracks_with_mapped_columns(taxis: Path, tmp_path: Path) -> None:
     trace = Trace(tmp_path / "t")
     assert (trace.step_s, trace.end_s - trace.begin_s) == (5.0, 240.0)
     assert trace.summary().vehicles == 3
+    assert trace.plane == Plane("+proj=utm +zone=10 +datum=WGS84 +units=m +no_defs")
+    assert not trace.net
 
 
 def test_ns2(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from iovsim.cli import app
 from iovsim.errors import IovsimError, TraceError
 from iovsim.mobility.trace import Trace
+from iovsim.paths import shared_dir
 
 PORTSIDE = Path(__file__).parents[2] / "sumo_maps" / "portside"
 
@@ -71,6 +74,30 @@ def test_broken_routes_are_refused_unless_they_are_accepted(tmp_path: Path, out:
         run(*command)
     assert not (tmp_path / out).exists()
     assert "vehicles with a broken route" in run(*command, "--ignore-route-errors")
+
+
+def test_a_recorded_trace_knows_the_plane_of_its_net(recorded: Path, tmp_path: Path) -> None:
+    """Portside's net has no projection; with one, all that is made of the trace keeps it, and another's is refused."""
+    assert Trace(recorded).plane is None
+    folder = shutil.copytree(shared_dir("sumo_maps") / "portside", tmp_path / "map")
+    net = folder / "portside.net.xml.gz"
+    text = gzip.decompress(net.read_bytes()).decode()
+    for zone, name in ((10, "west"), (11, "east")):
+        plane = f'projParameter="+proj=utm +zone={zone} +ellps=WGS84 +datum=WGS84 +units=m +no_defs"'
+        net.write_bytes(gzip.compress(text.replace('projParameter="!"', plane).encode()))
+        run("record", folder / "portside.sumocfg", "--end", 30, "--out", tmp_path / name, "--cache", tmp_path)
+        found = Trace(tmp_path / name).plane
+        assert found is not None
+        assert f"+zone={zone}" in found.projection
+    run("cut", tmp_path / "west", "--begin", 10, "--out", tmp_path / "cut")
+    run("merge", tmp_path / "west", tmp_path / "cut", "--out", tmp_path / "both")
+    run("sample", tmp_path / "both", "--share", 0.9, "--out", tmp_path / "some")
+    assert Trace(tmp_path / "some").plane == Trace(tmp_path / "west").plane
+    assert "+zone=10" in run("info", tmp_path / "some")
+    with pytest.raises(IovsimError, match="merge of west, east: their metres are of different planes"):
+        run("merge", tmp_path / "west", tmp_path / "east", "--out", tmp_path / "no")
+    run("merge", tmp_path / "west", recorded, "--out", tmp_path / "unknown")
+    assert Trace(tmp_path / "unknown").plane is None
 
 
 def test_changed_traces_are_traces(recorded: Path, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +11,9 @@ import pytest
 
 from iovsim.domain import RoundOutcome, RoundPlan, RoundView, World
 from iovsim.errors import PolicyError
-from iovsim.files import sha256_of
 from iovsim.mobility.forecast import OracleForecast
 from iovsim.policies.kinds import POLICIES, all_available, random_selection, residual_contact_rank
-from iovsim.results import Recorder, Run
-from iovsim.results.recorder import table_path
+from iovsim.results import Run
 from iovsim.testing import FakeTrainer, effective_update, tiny_world
 
 from .conftest import two_task_world
@@ -50,24 +47,23 @@ def test_policies_of_a_seed_start_from_equal_weights(world: World) -> None:
     assert all(np.array_equal(one.tensors[k], two.tensors[k]) for k in one.tensors)
 
 
-def test_the_ledger_equals_the_sum_over_phases_exactly(run_world: Runner, world: World) -> None:
-    run, state = run_world(world, all_available())
+def test_the_energy_table_equals_the_sum_over_phases_exactly(run_world: Runner, world: World) -> None:
+    run, _ = run_world(world, all_available())
     phases, energy, jobs, rounds = (run.table(t) for t in ("phases", "energy", "jobs", "rounds"))
     total_j = math.fsum([*phases["vehicle_j"], *phases["rsu_j"]])
     assert total_j > 0
-    assert state.ledger.total_j() == total_j
     assert math.fsum(energy["energy_j"]) == total_j
     assert math.fsum(jobs["energy_j"]) == pytest.approx(total_j, rel=1e-14)
     assert math.fsum(rounds["energy_j"]) == pytest.approx(total_j, rel=1e-14)
 
 
-def test_the_energy_table_is_the_ledger_entry_by_entry(run_world: Runner, world: World, tmp_path: Path) -> None:
-    run, state = run_world(world, all_available())
-    one_by_one = Recorder(tmp_path / "one by one")
-    one_by_one.add_rows("energy", (asdict(entry) for entry in state.ledger.rows()))
-    expected = one_by_one.finish()["energy"]
-    assert expected.rows == 2 * len(run.table("phases")) > 0
-    assert sha256_of(table_path(run.path, "energy")) == expected.sha256
+def test_the_energy_table_has_both_ends_of_every_phase_in_turn(run_world: Runner, world: World) -> None:
+    run, _ = run_world(world, all_available())
+    phases, energy = run.table("phases"), run.table("energy")
+    assert len(energy) == 2 * len(phases) > 0
+    assert energy["energy_j"].tolist() == phases[["vehicle_j", "rsu_j"]].to_numpy().ravel().tolist()
+    assert energy["owner"].tolist() == ["vehicle", "rsu"] * len(phases)
+    assert energy["phase"].tolist() == phases["phase"].repeat(2).tolist()
 
 
 def test_energy_of_jobs_that_never_arrived_is_wasted_and_no_other(run_world: Runner, world: World) -> None:
@@ -203,10 +199,10 @@ def test_two_tasks_share_the_band_and_keep_their_own_adapters_and_budgets(run_wo
 
 
 def test_a_city_without_vehicles_runs_to_its_end(run_world: Runner) -> None:
-    run, state = run_world(tiny_world(1, vehicles=0), all_available())
+    run, _ = run_world(tiny_world(1, vehicles=0), all_available())
     assert len(run.table("jobs")) == 0
     assert len(run.table("rounds")) == 12
-    assert state.ledger.total_j() == 0.0
+    assert len(run.table("energy")) == 0
     assert run.table("evaluations")["accuracy"].nunique() == 1
 
 

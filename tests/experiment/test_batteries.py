@@ -15,7 +15,7 @@ from iovsim.domain import RoundPlan, RoundView
 from iovsim.engine import Setting
 from iovsim.errors import ScenarioError
 from iovsim.experiment.batteries import battery_rule
-from iovsim.experiment.city import map_inputs
+from iovsim.experiment.ground import ground_of
 from iovsim.experiment.live import simulate_live
 from iovsim.experiment.method import method_for
 from iovsim.experiment.world import build_world, record_world
@@ -216,4 +216,4 @@ def test_what_sumo_or_the_net_knows_nothing_of_is_refused_before_anything_is_run
     battery: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ScenarioError, match=message):
-        map_inputs(scenario(battery))
+        ground_of(scenario(battery))

@@ -11,11 +11,10 @@ from iovsim.config import Scenario, load_scenario, scenario_from
 from iovsim.domain import Rsu
 from iovsim.errors import ScenarioError
 from iovsim.experiment.check import check_scenario
-from iovsim.experiment.city import build_city, recorded, sumocfg
+from iovsim.experiment.city import build_city, recorded
+from iovsim.experiment.ground import ground_of
 from iovsim.experiment.reach import reached
 from iovsim.experiment.sites import kept_sites, place
-from iovsim.mobility import sumo
-from iovsim.mobility.roadmap import read_map
 
 TASK = {"name": "signs", "data": {"kind": "signs", "train": 400, "test": 40}, "round_energy_j": 200.0}
 
@@ -43,13 +42,12 @@ def placed(world: Scenario, cache: Path) -> tuple[tuple[Rsu, ...], list[int]]:
         asked.append(seed)
         return recorded(world, seed, cache, lambda done: None)
 
-    inputs = sumo.inputs(sumocfg(world))
-    return place(world, inputs, read_map(inputs), cache, record), asked
+    return place(world, ground_of(world), cache, record), asked
 
 
 def test_traffic_of_a_seed_of_its_own_is_looked_at_once(session_cache: Path) -> None:
     world = scenario({"placement": "coverage", "traffic_seed": 77})
-    kept = kept_sites(world, sumo.inputs(sumocfg(world)), session_cache)
+    kept = kept_sites(world, ground_of(world), session_cache)
     assert kept is not None
     kept.unlink(missing_ok=True)
     first, asked = placed(world, session_cache)

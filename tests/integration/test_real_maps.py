@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from iovsim.cli import app
 from iovsim.config import load_policy, load_scenario, scenario_from
 from iovsim.experiment.city import build_city
 from iovsim.experiment.run import RunSpec, run_one
@@ -67,6 +69,34 @@ def check(run: Run) -> None:
     assert curve[-1] > curve[0] + 0.05
 
 
+def test_taxis_of_san_francisco_under_real_cell_sites(shared: Path, tmp_path: Path, session_cache: Path) -> None:
+    """Twenty minutes of the built-in world's morning: no net, no SUMO, degrees of taxis and of cells in one plane."""
+    day = scenario_file(shared, "cabspotting_sf_day/cabspotting_2008-05-19_497taxis.csv.gz")
+    cells = scenario_file(shared, "cabspotting_sf_day/opencellid_verizon_lte_san_francisco.csv")
+    command = ["trace", "import", str(day), "--timezone", "America/Los_Angeles", "--box=-122.52,37.70,-122.35,37.83"]
+    times = ["--begin", "2008-05-19T08:00", "--end", "2008-05-19T08:21", "-o", str(tmp_path / "taxis")]
+    done = CliRunner().invoke(app, [*command, *times])
+    assert done.exit_code == 0, done.output
+    shorter: dict[str, object] = {"time.start_s": 28_800.0, "time.duration_s": 1200.0, "evaluation.every_merges": 4}
+    scenario = load_scenario("san-francisco", shorter | {"rsus.count": 30, "rounds.period_s": 120.0})
+    scenario = scenario.with_data("mobility.trace", tmp_path / "taxis").with_data("rsus.file", cells)
+    runs = {}
+    for policy in ("all-available", "energy-budget"):
+        spec = RunSpec(scenario, load_policy(policy), 1, tmp_path / policy)
+        runs[policy] = open_run(run_one(spec, session_cache, lambda step, done: None))
+    one, other = runs.values()
+    assert one.manifest.world_hash == other.manifest.world_hash
+    assert one.table("shapes").empty
+    assert len(one.table("rsus")) == 30
+    met = one.table("connectivity")
+    assert met["vehicles"].between(200, 497).all()
+    assert 0.3 < met["connected"].sum() / met["vehicles"].sum() < 0.9, "cells stand where the taxis drive"
+    for run in runs.values():
+        assert (run.table("jobs")["status"] == "delivered").sum() > 100
+        curve = run.table("evaluations").query("scope == 'global'")["accuracy"].tolist()
+        assert curve[-1] > 0.45 > curve[0], "the largest of the five classes has 43 %"
+
+
 def test_an_extract_of_dublin_with_generated_demand(shared: Path, tmp_path: Path, session_cache: Path) -> None:
     osm = scenario_file(shared, "osm_docklands/docklands_osm.xml.gz")
     made, facts = build_map(osm, tmp_path / "docklands", Demand(cars_per_lane_km_hour=25.0, duration_s=400))
@@ -102,3 +132,22 @@ def test_the_built_in_world_of_bologna(shared: Path, tmp_path: Path, session_cac
     one, two = (build_city(world, 1, session_cache, lambda step, done: None) for world in (installed, named))
     assert one.folder == two.folder
     assert len(one.rsus) == 5
+
+
+def test_a_minute_of_the_built_in_world_of_luxembourg(shared: Path, tmp_path: Path, session_cache: Path) -> None:
+    """The whole city, on the rebuild of LuST that is beside this checkout: 80 RSUs among 13,552 buildings."""
+    sumocfg = scenario_file(shared, "lust_luxembourg/lust.sumocfg")
+    shorter = {
+        "mobility": {"sumocfg": str(sumocfg)},
+        "time.duration_s": 60.0,
+        "sensors.camera": 1.0,
+        "rounds": {"period_s": 30.0, "deadline_s": 28.0, "merge_every": 1},
+    }
+    scenario = load_scenario("luxembourg", shorter)
+    spec = RunSpec(scenario, load_policy("random"), 1, tmp_path / "run")
+    run = open_run(run_one(spec, session_cache, lambda step, done: None))
+    assert len(run.table("rsus")) == 80
+    assert run.table("shapes").query("kind == 'building'")["shape"].nunique() > 13_000
+    assert len(run.table("rounds")) == 80 * 2 * 2
+    assert (run.table("jobs")["status"] == "delivered").sum() > 10
+    assert set(run.table("jobs")["task"]) == {"signs", "lights"}

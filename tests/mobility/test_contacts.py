@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from iovsim.domain import Contact, ContactEnd, FloatArray, IntArray, Rsu
 from iovsim.errors import ScenarioError, TraceError
+from iovsim.mobility import contacts
 from iovsim.mobility.contacts import ContactTable, extract
 from iovsim.mobility.trace import Trace, fcd
 from iovsim.rng import stream
@@ -275,6 +276,25 @@ def test_size_of_blocks_changes_no_bit(make_trace: MakeTrace, rows: int, monkeyp
     assert len(one) > 20
     for name in one.columns.__slots__:
         np.testing.assert_array_equal(getattr(one.columns, name), getattr(other.columns, name), err_msg=name)
+
+
+@pytest.mark.parametrize("samples", [1, 40, 10**6])
+@pytest.mark.parametrize("rows", [1, 50, 10**6])
+def test_a_table_made_in_its_folder_is_the_saved_one(
+    make_trace: MakeTrace, tmp_path: Path, rows: int, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte, whatever is in memory at a time; the file that tracks wait in is gone."""
+    trace = make_trace(wander(3, 20, 60))
+    extract(trace, SITES, hysteresis_m=5.0).save(tmp_path / "saved")
+    monkeypatch.setattr(fcd, "BATCH_ROWS", rows)
+    monkeypatch.setattr(contacts, "SAMPLES", samples)
+    table = extract(trace, SITES, hysteresis_m=5.0, folder=tmp_path / "deep" / "made")
+    table.let_go()
+    assert len(table) > 20
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["made"]
+    for file in (tmp_path / "saved").iterdir():
+        assert (tmp_path / "deep" / "made" / file.name).read_bytes() == file.read_bytes(), file.name
+    assert spans(table) == spans(ContactTable.load(tmp_path / "saved"))
 
 
 def test_order_of_rsus_changes_nothing(make_trace: MakeTrace) -> None:

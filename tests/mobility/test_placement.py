@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import ScenarioError
-from iovsim.mobility.importers.planes import plane_of
 from iovsim.mobility.placement import Site, Traffic, place_rsus, read_sites, traffic_of
 from iovsim.mobility.placement.centrality import betweenness
 from iovsim.mobility.placement.clusters import k_means, spread
 from iovsim.mobility.placement.coverage import greedy
+from iovsim.mobility.planes import plane_of
 from iovsim.mobility.roadmap import Junction, RoadMap, Street
+from iovsim.mobility.samples import Repairs
 
 from .conftest import MakeTrace
 
@@ -184,7 +185,7 @@ def test_degrees_need_a_projection(tmp_path: Path) -> None:
     file = tmp_path / "sites.csv"
     file.write_text("lon,lat\n0.5,0.25\n")
     assert read_sites(file, MAP, by_thousands) == (Site("rsu_00", 500.0, 250.0),)
-    with pytest.raises(ScenarioError, match=r"in degrees, but the map has no projection"):
+    with pytest.raises(ScenarioError, match=r"in degrees, but the map or trace says nothing of its projection"):
         read_sites(file, MAP, None)
 
 
@@ -202,29 +203,60 @@ def test_geojson_has_points(tmp_path: Path) -> None:
 
 
 CELLS = """radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal
-LTE,311,480,1,1,0,0.1,0.1,1000,5,1,0,0,0
-LTE,311,480,1,2,0,0.9,0.9,1000,50,1,0,0,0
-LTE,311,480,1,3,0,0.9,0.9,1000,9,1,0,0,0
-LTE,311,480,1,4,0,80.0,0.9,1000,900,1,0,0,0
+LTE,311,480,1,257,0,0.1,0.1,1000,5,1,0,0,0
+LTE,311,480,1,513,0,0.7,0.9,1000,10,1,0,0,0
+LTE,311,480,1,514,0,0.9,0.8,1000,30,1,0,0,0
+LTE,311,480,1,769,0,80.0,0.9,1000,900,1,0,0,0
+GSM,311,480,1,1025,0,0.2,0.1,1000,3,1,0,0,0
+GSM,311,480,1,1026,0,0.3,0.1,1000,2,1,0,0,0
 """
+"""Of LTE base stations 1, 2 (two cells), 3 (far off), and of GSM cells, whose identities say nothing of stations."""
 
 
-def test_of_a_register_the_cells_on_the_map_count_those_with_most_samples_first(tmp_path: Path) -> None:
+def test_of_a_register_base_stations_on_the_map_count_those_with_most_samples_first(tmp_path: Path) -> None:
+    """Base station 2 stands at the mean of its 40 measurements: 0.7 of 10 and 0.9 of 30 make 0.85."""
     file = tmp_path / "cells.csv"
     file.write_text(CELLS)
-    assert read_sites(file, MAP, by_thousands) == (Site("rsu_00", 900.0, 900.0), Site("rsu_01", 100.0, 100.0))
-    assert len(read_sites(file, MAP, by_thousands, count=1, spacing_m=300.0)) == 1
+    counted = Repairs()
+    sites = read_sites(file, MAP, by_thousands, counted=counted)
+    assert [site.rsu for site in sites] == ["rsu_00", "rsu_01", "rsu_02", "rsu_03"]
+    assert np.allclose(
+        [(s.x_m, s.y_m) for s in sites], [(850.0, 825.0), (100.0, 100.0), (200.0, 100.0), (300.0, 100.0)]
+    )
+    assert counted.counts == {"cells joined to others of their base station": 1, "base stations outside the map": 1}
+    few = Repairs()
+    assert len(read_sites(file, MAP, by_thousands, count=2, spacing_m=300.0, counted=few)) == 2
+    assert few.counts["base stations on the map and not taken"] == 2
+
+
+def test_a_base_station_s_cells_may_have_no_measurements(tmp_path: Path) -> None:
+    file = tmp_path / "cells.csv"
+    file.write_text(CELLS.replace(",10,1,0", ",0,1,0"))
+    site = read_sites(file, MAP, by_thousands, count=1)[0]
+    assert np.allclose([site.x_m, site.y_m], [800.0, 850.0]), "the mean of the two cells"
+
+
+@pytest.mark.parametrize("register", [False, True])
+def test_exchanged_degrees_are_told(tmp_path: Path, register: bool) -> None:
+    """On a map that reaches from (20, 0) to (40, 10) degrees, (5, 30) is no place, but (30, 5) is."""
+    wide = RoadMap((20_000.0, 0.0, 40_000.0, 10_000.0), (), (), (), ())
+    file = tmp_path / "sites.csv"
+    file.write_text(CELLS.replace("0.1,0.1", "5.0,30.0") if register else "lon,lat\n5,30\n6,31\n")
+    with pytest.raises(ScenarioError, match=r"sites.csv: no site lies on the map, but with longitude and latitude ex"):
+        read_sites(file, wide, by_thousands)
 
 
 def test_real_cell_sites_of_san_francisco(shared: Path) -> None:
-    """60 of 1,999 cells, at least 300 m apart, on a map of 6 x 6 km in UTM zone 10."""
+    """60 of the base stations of 1,999 cells, at least 300 m apart, on a map of 6 x 6 km in UTM zone 10."""
     file = shared / "scenarios/cabspotting_sf_day/opencellid_verizon_lte_san_francisco.csv"
     pyproj = pytest.importorskip("pyproj")
     utm = pyproj.Proj("+proj=utm +zone=10 +datum=WGS84 +units=m")
     x_m, y_m = utm(-122.42, 37.77)
     bounds = (x_m - 3000.0, y_m - 3000.0, x_m + 3000.0, y_m + 3000.0)
-    sites = read_sites(file, RoadMap(bounds, (), (), (), ()), utm, count=60, spacing_m=300.0)
+    counted = Repairs()
+    sites = read_sites(file, RoadMap(bounds, (), (), (), ()), utm, count=60, spacing_m=300.0, counted=counted)
     assert len(sites) == 60
+    assert counted.counts["cells joined to others of their base station"] == 1999 - 549
     places = [(site.x_m, site.y_m) for site in sites]
     assert min(math.dist(p, q) for p, q in combinations(places, 2)) >= 300.0
 

@@ -110,7 +110,9 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_not_parquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     path.write_text("<fcd-export/>")
-    with pytest.raises(TraceError, match="not a complete Parquet file"):
+    with pytest.raises(
+        TraceError, match=r"t\.parquet: not a Parquet file, as traces are; `iovsim trace import` makes one"
+    ):
         Trace(path)
 
 

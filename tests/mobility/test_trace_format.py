@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iovsim.errors import TraceError
+from iovsim.mobility.planes import Plane
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.trace import Covered, Trace, write_trace
 from iovsim.rng import stream
@@ -162,6 +163,19 @@ def test_what_the_source_knows_is_kept(tmp_path: Path) -> None:
     summary = trace.summary()
     assert (trace.begin_s, trace.end_s) == (0.0, 99.0)
     assert (summary.source, summary.net, summary.counts) == ("who", False, {"teleports": 3})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_how_far_it_reaches_and_where_it_lies(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the files say of their columns; where they say nothing, by reading them."""
+    plane = Plane("+proj=utm +zone=10", -5.0, 7.5)
+    write_trace(tmp_path / way, batches(7, 30), source="test", window_s=5.0, covered=lambda: Covered(plane=plane))
+    x_m, y_m = ([value for part in batches(7, 30) for value in getattr(part, axis).tolist()] for axis in ("x_m", "y_m"))
+    trace = Trace(tmp_path / way)
+    assert trace.plane == trace.summary().plane == plane
+    assert trace.bounds() == (min(x_m), min(y_m), max(x_m), max(y_m))
+    monkeypatch.setattr("iovsim.mobility.trace.read.column_range", lambda files, column: None)
+    assert trace.bounds() == (min(x_m), min(y_m), max(x_m), max(y_m))
 
 
 def one(time_s: float, vehicle: str = "v", x_m: float = 0.0) -> Samples:

@@ -16,8 +16,8 @@ from huggingface_hub import constants
 from iovsim.config import Scenario, policy_from, scenario_from
 from iovsim.domain import TrainerSpec
 from iovsim.errors import ResultsError, TrainingError
-from iovsim.experiment.city import sumocfg
 from iovsim.experiment.data import load_data
+from iovsim.experiment.ground import sumocfg
 from iovsim.experiment.inputs import policy_inputs, scenario_inputs
 from iovsim.experiment.method import build_method
 from iovsim.experiment.run import RunSpec

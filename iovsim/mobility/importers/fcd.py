@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from iovsim.domain import FloatArray, IntArray
 from iovsim.errors import TraceError
-from iovsim.mobility.importers.planes import Plane, net_plane, utm_plane
 from iovsim.mobility.importers.plausible import check_degrees, check_metres, in_degrees
 from iovsim.mobility.importers.records import BoolArray
 from iovsim.mobility.importers.source import unpacked
 from iovsim.mobility.importers.table import csv_batches, csv_header
+from iovsim.mobility.planes import Plane, net_plane, utm_plane
 from iovsim.mobility.samples import Repairs, Samples
 
 COLUMNS = ("timestep_time", "vehicle_id", "vehicle_x", "vehicle_y", "vehicle_speed", "vehicle_angle")

@@ -18,12 +18,12 @@ from iovsim.files import scratch
 from iovsim.mobility.importers.cleaning import Box, Cleaning, joined, pieces, reach, within
 from iovsim.mobility.importers.gather import Gathered, files_of, gather, unheard
 from iovsim.mobility.importers.matching import Matcher, Matching
-from iovsim.mobility.importers.planes import Plane, net_plane, utm_plane
 from iovsim.mobility.importers.plausible import check_metres
 from iovsim.mobility.importers.records import Records
 from iovsim.mobility.importers.segments import resampled
 from iovsim.mobility.importers.spill import MOST_FILES, spill, spilled
 from iovsim.mobility.importers.times import ABSOLUTE_MS, TimeUnit, clock_text, midnight_ms, moment_ms
+from iovsim.mobility.planes import Plane, net_plane, utm_plane
 from iovsim.mobility.samples import Repairs, Samples
 
 PART_BYTES = 32 << 20
@@ -58,12 +58,18 @@ class GpsOptions:
 
 
 def read_gps(
-    path: Path, repairs: Repairs, options: GpsOptions, *, work: Path, told: Callable[[str], None] | None = None
+    path: Path,
+    repairs: Repairs,
+    options: GpsOptions,
+    *,
+    work: Path,
+    told: Callable[[str], None] | None = None,
+    laid: Callable[[Plane], None] | None = None,
 ) -> Iterator[Samples]:
     """Yield the samples of a file, or of all files of a folder, at the multiples of `step_s`.
 
-    `work` is a folder for what is spilled; `told` hears what was decided: columns, plane, time 0. Nothing is yielded
-    before all points are read and cleaned.
+    `work` is a folder for what is spilled; `told` hears what was decided: columns, plane, time 0; `laid` gets the plane
+    that degrees become metres of. Nothing is yielded before all points are read and cleaned.
 
     Raises `TraceError` for files and columns that cannot be what they are taken for, and where nothing is left.
     """
@@ -86,7 +92,12 @@ def read_gps(
         )
         if begin_ms is not None and end_ms is not None and not begin_ms < end_ms:
             raise TraceError(f"{path}: begin {options.begin} is not before end {options.end}.")
-        segments = _segments(spilled(paths), gathered, zero_ms, repairs, options, str(path), told)
+        plane, box = _frame(gathered, options)
+        if plane is not None:
+            told(f"plane: {plane}")
+            if laid is not None:
+                laid(plane)
+        segments = _segments(spilled(paths), gathered, zero_ms, repairs, options, str(path), told, plane, box)
         empty = True
         for samples in resampled(
             segments, gathered.names, step_ms=step_ms, begin_ms=begin_ms, end_ms=end_ms, folder=folder
@@ -131,9 +142,10 @@ def _segments(
     options: GpsOptions,
     where: str,
     told: Callable[[str], None],
+    plane: Plane | None,
+    box: Box | None,
 ) -> Iterator[Records]:
     """The ways of each part's vehicles. After the last, what is wrong with the whole raises `TraceError`."""
-    plane, box = _frame(gathered, options, told)
     matcher = Matcher(options.net, options.matching) if options.net and options.matching else None
     judged, points_read, moves, slow = plane is not None, 0, 0, 0
     for points in parts:
@@ -158,13 +170,12 @@ def _segments(
     _check_whole(points_read, moves, slow, repairs, options, where)
 
 
-def _frame(gathered: Gathered, options: GpsOptions, told: Callable[[str], None]) -> tuple[Plane | None, Box | None]:
+def _frame(gathered: Gathered, options: GpsOptions) -> tuple[Plane | None, Box | None]:
     """The plane for degrees (None: points are metres already), and the box that points must lie in."""
     if not gathered.degrees:
         return None, options.cleaning.box
     lon, lat = gathered.middle()
     plane = net_plane(options.net) if options.net else utm_plane(lon, lat)
-    told(f"plane: {plane}")
     return plane, options.cleaning.box or reach(lon, lat, options.cleaning.reach_m)
 
 

@@ -5,11 +5,14 @@
 | CSV with `x_m`, `y_m` | RSUs in metres of the map; `name`, `range_m` and `height_m` as one likes |
 | CSV with `lon`, `lat` | the same in degrees (WGS84), which the map's projection turns into metres |
 | GeoJSON (RFC 7946) | points in degrees; the same names among their properties |
-| OpenCelliD CSV | known by its columns; cells on the map, those with most measurements first |
+| OpenCelliD CSV | known by its columns; base stations on the map, those with most measurements first |
 
 A list of RSUs is meant as it stands, so one outside the map is a mistake. A register is of a whole region: of it the
-cells on the map are taken, of several at a place one. OpenCelliD places a cell in the middle of where it was heard,
-which may be far from its mast; its `range` is the cellular network's, and not used.
+base stations on the map are taken. A base station of LTE has several cells, one a sector and carrier, whose 28-bit
+identities begin with the station's 20 bits (3GPP TS 23.003, 19.6): they become one site. OpenCelliD places a cell at
+the mean of where it was heard, so the mean of the cells by `samples` is that of all measurements of the station (ours);
+it may still be far from its mast. Cells of other networks have no such rule, and are a site each. The register's
+`range` is the cellular network's, and not used.
 """
 
 from __future__ import annotations
@@ -26,11 +29,15 @@ import numpy as np
 
 from iovsim.domain import FloatArray
 from iovsim.errors import ScenarioError
-from iovsim.mobility.placement.sites import Site, apart, check_sites, numbered
+from iovsim.mobility.placement.sites import Site, apart, check_sites, numbered, on_map
 from iovsim.mobility.roadmap import RoadMap
+from iovsim.mobility.samples import Repairs
 
 Degrees = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 """Turns longitudes and latitudes (WGS84) into metres of the map."""
+
+SECTOR_BITS = 8
+"""Of the 28 bits of an LTE cell's identity, those that tell a base station's cells apart (3GPP TS 23.003, 19.6)."""
 
 OPENCELLID = ("radio", "mcc", "cell", "lon", "lat", "samples")
 
@@ -62,29 +69,44 @@ class _Row:
 
 
 def read_sites(
-    file: Path, roadmap: RoadMap, degrees: Degrees | None, *, count: int | None = None, spacing_m: float | None = None
+    file: Path,
+    roadmap: RoadMap,
+    degrees: Degrees | None,
+    *,
+    count: int | None = None,
+    spacing_m: float | None = None,
+    counted: Repairs | None = None,
 ) -> tuple[Site, ...]:
     """The RSUs of a file, in its order: at most `count`, each at least `spacing_m` from those before.
 
-    `degrees` is None for a map without a projection. RSUs without names are `rsu_00`, `rsu_01`, ... Raises
-    `ScenarioError` for a file that is none of the kinds above, a wrong number, a name twice, a site outside the map,
-    degrees without projection, and fewer sites than `count`.
+    `degrees` is None for a map without a projection. RSUs without names are `rsu_00`, `rsu_01`, ... `counted` is told
+    what of a register was joined or left out. Raises `ScenarioError` for a file that is none of the kinds above, a
+    wrong number, a name twice, a site outside the map, degrees without projection, longitude and latitude exchanged,
+    and fewer sites than `count`.
     """
+    counted = Repairs() if counted is None else counted
     rows = [*_rows(file)]
     if not rows:
         raise ScenarioError(f"{file}: holds no sites; give at least one.")
     register = all(name in rows[0].values for name in OPENCELLID)
     if register:
-        rows.sort(key=lambda row: -row.number("samples"))  # stable: ties stay in the file's order
+        stations = _stations(rows)
+        counted.count("cells joined to others of their base station", len(rows) - len(stations))
+        rows = sorted(stations, key=lambda row: -row.number("samples"))  # stable: ties stay in the file's order
     sites = _sites(file, rows, degrees)
+    if degrees is not None:
+        _check_order(file, rows, sites, roadmap, degrees)
     if register:
-        x_min, y_min, x_max, y_max = roadmap.bounds
-        sites = [site for site in sites if x_min <= site.x_m <= x_max and y_min <= site.y_m <= y_max]
+        sites = [site for site in sites if on_map(site, roadmap)]
+        counted.count("base stations outside the map", len(rows) - len(sites))
     else:
         check_sites(sites, roadmap)
     if spacing_m is not None or register:
         at = {(site.x_m, site.y_m): site for site in reversed(sites)}  # of several at a place the first
         sites = [at[place] for place in apart(((site.x_m, site.y_m) for site in sites), spacing_m or 0.0, count)]
+    if register and sites:
+        on = len(rows) - counted.counts["base stations outside the map"]
+        counted.count("base stations on the map and not taken", on - len(sites[:count]))
     if not sites or (count is not None and len(sites) < count):
         raise ScenarioError(
             f"{file}: {len(sites)} sites are on the map{f' at least {spacing_m:g} m apart' if spacing_m else ''}, "
@@ -106,20 +128,52 @@ def _named(file: Path, sites: list[Site]) -> tuple[Site, ...]:
     return tuple(sites)
 
 
+def _stations(cells: list[_Row]) -> list[_Row]:
+    """A row for each base station, in the order of their first cells, with the mean place of all its measurements."""
+    groups: dict[tuple[object, ...], list[_Row]] = {}
+    for cell in cells:
+        identity = int(cell.number("cell"))
+        lte = str(cell.values["radio"]).strip().upper() == "LTE"
+        own = (cell.values["mcc"], cell.values["net"], identity >> SECTOR_BITS) if lte else (id(cell),)
+        groups.setdefault(own, []).append(cell)
+    return [_joined(group) for group in groups.values()]
+
+
+def _joined(cells: list[_Row]) -> _Row:
+    lon, lat, samples = np.array([[cell.number(name) for name in ("lon", "lat", "samples")] for cell in cells]).T
+    weights = samples if (samples > 0).all() else np.ones(len(cells))
+    mean = {"lon": np.average(lon, weights=weights), "lat": np.average(lat, weights=weights)}
+    return _Row(cells[0].where, {**mean, "samples": samples.sum()})
+
+
+def _check_order(file: Path, rows: list[_Row], sites: list[Site], roadmap: RoadMap, degrees: Degrees) -> None:
+    """Raises `ScenarioError` where no site is on the map, but one would be with longitude and latitude exchanged."""
+    if "lon" not in rows[0].values or any(on_map(site, roadmap) for site in sites):
+        return
+    lon, lat = (np.array([row.number(name) for row in rows]) for name in ("lon", "lat"))
+    possible = np.abs(lon) <= 90
+    for x_m, y_m in zip(*degrees(lat[possible], lon[possible]), strict=True):
+        if on_map(Site("", x_m, y_m), roadmap):
+            raise ScenarioError(
+                f"{file}: no site lies on the map, but with longitude and latitude exchanged they do; name the columns "
+                "the other way round (GeoJSON gives longitude first)."
+            )
+
+
 def _sites(file: Path, rows: list[_Row], degrees: Degrees | None) -> list[Site]:
     if "x_m" in rows[0].values and "y_m" in rows[0].values:
         x_m, y_m = (np.array([row.number(name) for row in rows]) for name in ("x_m", "y_m"))
     elif "lon" in rows[0].values and "lat" in rows[0].values:
         if degrees is None:
             raise ScenarioError(
-                f"{file}: its sites are in degrees, but the map has no projection that could place them; give x_m and "
-                f"y_m in the map's own metres."
+                f"{file}: its sites are in degrees, but the map or trace says nothing of its projection, which "
+                f"could place them; give x_m and y_m in its own metres."
             )
         for row in rows:
             if abs(row.number("lat")) > 90 or abs(row.number("lon")) > 180:
                 raise ScenarioError(
                     f"{row.where}: longitude {row.number('lon'):g}, latitude {row.number('lat'):g} is no place on "
-                    f"Earth; GeoJSON gives longitude first."
+                    f"Earth; are they exchanged? GeoJSON gives longitude first."
                 )
         x_m, y_m = degrees(*(np.array([row.number(name) for row in rows]) for name in ("lon", "lat")))
     else:

@@ -34,11 +34,17 @@ def check_sites(sites: Sequence[Site], roadmap: RoadMap) -> None:
     """Raise `ScenarioError` at the first site outside the map's bounds."""
     x_min, y_min, x_max, y_max = roadmap.bounds
     for site in sites:
-        if not (x_min <= site.x_m <= x_max and y_min <= site.y_m <= y_max):
+        if not on_map(site, roadmap):
             raise ScenarioError(
                 f"RSU {site.rsu!r} at ({site.x_m:g}, {site.y_m:g}) m lies outside the map, which covers x {x_min:g} to "
                 f"{x_max:g} m and y {y_min:g} to {y_max:g} m; move it inside."
             )
+
+
+def on_map(site: Site, roadmap: RoadMap) -> bool:
+    """Whether a site lies within the map's bounds."""
+    x_min, y_min, x_max, y_max = roadmap.bounds
+    return x_min <= site.x_m <= x_max and y_min <= site.y_m <= y_max
 
 
 def crossings(roadmap: RoadMap) -> tuple[Junction, ...]:

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
+from iovsim.mobility.planes import Plane
 from iovsim.mobility.samples import Repairs
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
-from iovsim.mobility.trace.parquet import check_columns, open_parquet, reading
+from iovsim.mobility.trace.parquet import Range, check_columns, column_range, open_parquet, reading
 
 COLUMNS = ("timestep_time", "vehicle_id", "vehicle_x", "vehicle_y", "vehicle_angle", "vehicle_speed")
 """The columns that are read; a file may hold more. Names are those of SUMO 1.28's `--fcd-output X.parquet`."""
@@ -40,6 +41,7 @@ class FcdReader:
     source: str = "SUMO's floating-car data"
     net: bool = True
     counts: dict[str, int] = field(default_factory=dict)
+    plane: Plane | None = None  # SUMO does not say
 
     def __post_init__(self) -> None:
         with self._open() as file:
@@ -59,6 +61,11 @@ class FcdReader:
             waiting = [rows.take(slice(cut, None))]
         if waiting:
             yield by_vehicle(joined(waiting), self.path, repairs)
+
+    def ranges(self) -> tuple[Range, Range] | None:
+        """Of all x and all y; None where the file does not say."""
+        x, y = (column_range([self.path], name) for name in ("vehicle_x", "vehicle_y"))
+        return None if x is None or y is None else (x, y)
 
     def _open(self) -> pq.ParquetFile:
         file = open_parquet(self.path, read_dictionary=["vehicle_id"])

@@ -18,7 +18,8 @@ differences and the other numbers byte by byte (BYTE_STREAM_SPLIT): on Luxembour
 minutes (5.9 in windows of 1) against 5.8 (7.1) for differences throughout and 8.1 (8.6) for plain numbers, at the same
 speed of reading.
 
-Each part's metadata hold JSON under the key `iovsim.trace`: the fields of `Note`. A part is written whole or not at
+Each part's metadata hold JSON under the key `iovsim.trace`: the fields of `Note`, of which `plane` says where on Earth
+the metres lie, if that is known. A part is written whole or not at
 all. The last one says `complete`; without it the recording was broken off, and holds what was written so far.
 """
 
@@ -30,6 +31,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+
+from iovsim.mobility.planes import Plane
 
 VERSION = 1
 KEY = b"iovsim.trace"
@@ -58,6 +61,7 @@ class Note:
     source: str  # who made it, for people
     net: bool  # whether the coordinates are those of a SUMO net
     counts: Mapping[str, int] = field(default_factory=dict)  # what the source counted on the way, by what it was
+    plane: Plane | None = None  # of the coordinates; None: their metres are only their own, or nobody knows
 
     def packed(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -71,7 +75,8 @@ class Note:
         if values.get("version") != VERSION:
             raise ValueError(f"format version {values.get('version')}, where this program knows {VERSION}")
         try:
-            return Note(**values)
+            plane = values.pop("plane", None)
+            return Note(**values, plane=None if plane is None else Plane(**plane))
         except TypeError as error:
             raise ValueError(str(error)) from None
 

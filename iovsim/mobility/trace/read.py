@@ -13,7 +13,7 @@ from iovsim.errors import TraceError
 from iovsim.mobility.samples import Repairs
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle
 from iovsim.mobility.trace.format import NUMBERS, SCHEMA, Note
-from iovsim.mobility.trace.parquet import check_columns, open_parquet, reading
+from iovsim.mobility.trace.parquet import Range, check_columns, column_range, open_parquet, reading
 
 
 class OwnReader:
@@ -37,6 +37,14 @@ class OwnReader:
         first, last = notes[0], notes[-1]
         self.begin_s, self.end_s, self.step_s = first.begin_ms / 1000, last.end_ms / 1000, last.step_ms / 1000
         self.complete, self.source, self.net, self.counts = last.complete, last.source, last.net, dict(last.counts)
+        self.plane = last.plane
+
+    def ranges(self) -> tuple[Range, Range] | None:
+        """Of all x and all y, in metres; None where the files do not say."""
+        x_cm, y_cm = (column_range(self.files, name) for name in ("x_cm", "y_cm"))
+        if x_cm is None or y_cm is None:
+            return None
+        return (x_cm[0] / 100.0, x_cm[1] / 100.0), (y_cm[0] / 100.0, y_cm[1] / 100.0)
 
     def blocks(self, begin_s: float | None, end_s: float | None, repairs: Repairs) -> Iterator[TraceBlock]:
         """Blocks of the samples in `[begin_s, end_s)`, one a row group."""

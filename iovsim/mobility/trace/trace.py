@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
 from iovsim.files import sha256_of
+from iovsim.mobility.planes import Plane
 from iovsim.mobility.samples import Repairs
 from iovsim.mobility.trace.block import TraceBlock
 from iovsim.mobility.trace.fcd import FcdReader
@@ -29,6 +30,9 @@ JUMP_MPS = 100.0
 
 JUMP_SLACK_M = 10.0
 """A vehicle may be put this far besides: SUMO changes a lane, or enters a junction, within one step however short."""
+
+
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +86,7 @@ class TraceSummary:
     complete: bool = True  # False: the recording was broken off, and holds what was written until then
     source: str = ""
     net: bool = True  # whether the coordinates are those of a SUMO net
+    plane: Plane | None = None  # where on Earth they lie
     counts: Mapping[str, int] = field(default_factory=dict)  # by the source: SUMO's teleports, an importer's repairs
     repairs: Repairs = field(default_factory=Repairs)  # by the reader: duplicates left out, jumps and gaps cut
 
@@ -90,7 +95,8 @@ class Trace:
     """A recorded trace: a folder of parts or a file in our format (`format`), or SUMO's own floating-car Parquet.
 
     `begin_s, end_s` are the first and last time it covers, `step_s` the spacing of its times, `rows` the number of
-    vehicle samples. All vehicles present at a time are expected to have a row at it, so a vehicle that has no row at
+    vehicle samples, `net` whether its coordinates are those of a SUMO net, `plane` where on Earth they lie (None: not
+    said). All vehicles present at a time are expected to have a row at it, so a vehicle that has no row at
     the next step has left; one that comes back later has begun anew. So has one that moved farther than `jump_m`
     between two steps (`jump_mps` over a step, and 10 m): nobody knows where it was in between.
 
@@ -104,12 +110,23 @@ class Trace:
         self._reader = _reader(self.path)
         self.begin_s, self.end_s = self._reader.begin_s, self._reader.end_s
         self.step_s, self.rows = self._reader.step_s, self._reader.rows
-        self.complete, self.net, self.counts = self._reader.complete, self._reader.net, self._reader.counts
+        self.complete, self.net, self.plane = self._reader.complete, self._reader.net, self._reader.plane
+        self.counts = self._reader.counts
         if not self.step_s > 0:
             raise TraceError(
                 f"{self.path}: holds a single instant ({self.begin_s:g} s); contacts need at least two steps."
             )
         self.jump_m = jump_mps * self.step_s + JUMP_SLACK_M
+
+    def bounds(self) -> Bounds:
+        """(x_min, y_min, x_max, y_max) of all samples: by what the files say of their columns, else by reading them."""
+        ranges = self._reader.ranges()
+        if ranges is not None:
+            (x_min, x_max), (y_min, y_max) = ranges
+            return x_min, y_min, x_max, y_max
+        found = np.array([(b.x_m.min(), b.y_m.min(), -b.x_m.max(), -b.y_m.max()) for b in self.blocks()])
+        west, south, minus_east, minus_north = found.min(axis=0).tolist()
+        return west, south, -minus_east, -minus_north
 
     def blocks(
         self, begin_s: float | None = None, end_s: float | None = None, repairs: Repairs | None = None
@@ -171,6 +188,7 @@ class Trace:
             complete=self.complete,
             source=self._reader.source,
             net=self.net,
+            plane=self.plane,
             counts=self.counts,
             repairs=repairs,
         )

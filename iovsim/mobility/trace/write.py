@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from iovsim.domain import FloatArray
 from iovsim.errors import TraceError
 from iovsim.files import whole_file
+from iovsim.mobility.planes import Plane
 from iovsim.mobility.samples import Samples
 from iovsim.mobility.trace.block import Codes, TraceBlock, by_vehicle, joined
 from iovsim.mobility.trace.format import ENCODING, KEY, NUMBERS, SCHEMA, VERSION, WINDOW_ROWS, WINDOW_S, Note, part_name
@@ -30,6 +31,7 @@ class Covered:
     begin_s: float = math.nan
     end_s: float = math.nan
     counts: Mapping[str, int] = field(default_factory=dict)
+    plane: Plane | None = None
 
 
 def write_trace(
@@ -124,6 +126,7 @@ class _Maker:
             source=self.source,
             net=self.net,
             counts=dict(covered.counts),
+            plane=covered.plane,
         )
         return {KEY: note.packed()}
 

@@ -108,6 +108,14 @@ class Statistics:
         other._recent = deque((number, seen.copy()) for number, seen in self._recent)
         return other
 
+    def aged(self, at_round: int) -> Statistics:
+        """The same at the beginning of a later round: itself where nothing is forgotten until then."""
+        if at_round <= self.round or self.forgetting == ALL:
+            return self
+        other = self.copy()
+        other._age(at_round)
+        return other
+
     def _age(self, at_round: int) -> None:
         if at_round <= self.round:
             return

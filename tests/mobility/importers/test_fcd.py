@@ -14,7 +14,7 @@ import pytest
 from iovsim.errors import TraceError
 from iovsim.mobility.importers import fcd as fcd_module
 from iovsim.mobility.importers.fcd import geographic_plane, read_fcd
-from iovsim.mobility.importers.planes import net_plane, utm_plane
+from iovsim.mobility.planes import net_plane, utm_plane
 from iovsim.mobility.samples import Repairs
 from tests.mobility.importers.tables import rows_of
 

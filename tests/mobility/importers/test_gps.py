@@ -16,7 +16,7 @@ from iovsim.mobility.importers import segments as segments_module
 from iovsim.mobility.importers import table as table_module
 from iovsim.mobility.importers.cleaning import Cleaning
 from iovsim.mobility.importers.gps import GpsOptions, read_gps
-from iovsim.mobility.importers.planes import utm_plane
+from iovsim.mobility.planes import utm_plane
 from iovsim.mobility.samples import Repairs
 from tests.mobility.importers.tables import Row, rows_of, write_csv
 

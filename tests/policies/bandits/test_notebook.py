@@ -82,3 +82,15 @@ def test_who_has_heard_from_all_knows_what_all_have_seen(
 def test_notebooks_about_other_arms_are_not_read() -> None:
     with pytest.raises(PolicyError, match=r"the notebook of 'b' is about 3 arms .* that of 'a' about 2"):
         Notebook("a", 2).read(Notebook("b", 3))
+
+
+@pytest.mark.parametrize("forgetting", [Forgetting(), Forgetting(discount=0.9), Forgetting(window=3)])
+def test_what_is_taken_along_stays_as_it_was(forgetting: Forgetting) -> None:
+    a = Notebook("a", 2, forgetting)
+    write(a, 1, 0)
+    taken, expected = a.copy(), a.known(KEY, 2).counts.tolist()
+    write(a, 2, 0)
+    a.known(KEY, 9)
+    write(taken, 1, 1, key=OTHER)
+    assert taken.known(KEY, 2).counts.tolist() == expected
+    assert a.known(OTHER, 9).counts.tolist() == [0, 0]
