@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,15 +29,29 @@ def test_the_python_of_the_readme_runs(
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
+def tables(key: str) -> list[dict[str, Any]]:
+    """The README's TOML that has this key at its top."""
+    return [table for table in map(tomllib.loads, blocks("toml")) if key in table]
+
+
 def test_the_worlds_of_the_readme_are_valid() -> None:
-    scenario = scenario_from(tomllib.loads(blocks("toml")[0]), Path("README.md"))
+    scenario, several = (scenario_from(table, Path("README.md")) for table in tables("tasks"))
     assert scenario.radio.fading.kind == "rician"
-    several = scenario_from(tomllib.loads(blocks("toml")[1]), Path("README.md"))
     assert [t.sensor for t in several.tasks] == ["camera", "modem"]
 
 
+@pytest.mark.parametrize("key", ["battery", "mobility"])
+def test_the_parts_of_worlds_in_the_readme_are_valid(key: str) -> None:
+    """Laid over its second world, live where only live runs have such a thing."""
+    (whole,) = (table for table in tables("tasks") if "evaluation" in table)
+    (part,) = (table for table in tables(key) if "tasks" not in table)
+    live = {"mobility": {"map": "portside", "source": "live"}} if key == "battery" else {}
+    scenario_from(whole | live | part, Path("README.md"))
+
+
 def test_the_policy_of_the_readme_is_valid() -> None:
-    build_method(policy_from(tomllib.loads(blocks("toml")[2]), "README.md"))
+    (policy,) = tables("policy")
+    build_method(policy_from(policy, "README.md"))
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^iovsim ([a-z]+)", README, re.MULTILINE))))
