@@ -23,6 +23,7 @@ from iovsim.progress import shown
 if TYPE_CHECKING:
     from iovsim.regret.arms import Arms
 
+WEIGHTS = "0.6,0.2,0.2"
 ROUNDS = 100_000
 QUICK_ROUNDS = 20_000
 """Two decades and a third from round 100, where the fit begins."""
@@ -47,7 +48,7 @@ def regret(
     ] = Quality.LIKELIHOOD,
     weights: Annotated[
         str, typer.Option(help="Of quality, latency and energy in a measured job's reward; they sum to 1.")
-    ] = "0.6,0.2,0.2",
+    ] = WEIGHTS,
     seeds: SeedsOption = "1-10",
     rounds: Annotated[int | None, typer.Option(help=f"Rounds T (default: {ROUNDS}).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help=f"T = {QUICK_ROUNDS}: under a minute.")] = False,
@@ -113,6 +114,8 @@ def _arms(
     if not runs:
         if tasks:
             raise ScenarioError("regret: --task is for arms measured in runs; add --runs FOLDER.")
+        if (quality, weights) != (Quality.LIKELIHOOD, _weights(WEIGHTS)):
+            raise ScenarioError("regret: --quality and --weights are for arms measured in runs; add --runs FOLDER.")
         from iovsim.regret.arms import BUDGET_SHARE, synthetic
 
         return [synthetic(BUDGET_SHARE if budget is None else budget, drift)]

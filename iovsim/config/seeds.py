@@ -27,4 +27,7 @@ def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
         if last < first:
             raise ScenarioError(f"{where} {text!r}: the range {part!r} runs backwards; write the smaller seed first.")
         seeds.extend(range(first, last + 1))
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1}) if len(set(seeds)) < len(seeds) else []
+    if twice:
+        raise ScenarioError(f"{where} {text!r}: {twice[0]} is there twice; give each seed once.")
     return seeds

@@ -11,7 +11,7 @@ from iovsim.experiment.city import build_channel
 from iovsim.experiment.data import load_data
 from iovsim.experiment.fleet import check_tiers
 from iovsim.experiment.ground import Ground, ground_of
-from iovsim.experiment.method import method_for
+from iovsim.experiment.method import free_energy, method_for
 from iovsim.experiment.sites import place, planning_trace
 from iovsim.experiment.tasks import build_backbones, build_task
 from iovsim.learning.prepared import LearningTask
@@ -61,8 +61,8 @@ def check_scenario(scenario: Scenario, policies: Sequence[PolicyFile], cache: Pa
             f"{task.charged.name}"
         )
     for policy in policies:
-        method_for(scenario, policy)
-        yield f"policy {policy.name}: {policy.policy.kind}"
+        free = "; no [price], so that its bandit heeds no energy" if free_energy(method_for(scenario, policy)) else ""
+        yield f"policy {policy.name}: {policy.policy.kind}{free}"
 
 
 def _rsus(scenario: Scenario, ground: Ground, cache: Path) -> str:

@@ -10,11 +10,13 @@ from iovsim.engine import Method
 from iovsim.errors import ScenarioError, located
 from iovsim.experiment.registry import make
 from iovsim.experiment.tasks import check_tuning
+from iovsim.learning.aggregators.fedavg import FedAvg
 from iovsim.learning.aggregators.kinds import AGGREGATORS
 from iovsim.mobility.forecast import FORECASTS
 from iovsim.policies import BUDGETS, FALLBACKS, POLICIES, PRICES, STAGES, TRAFFIC_RULES, StagedPolicy
+from iovsim.policies.authors_rank import AuthorsRank
 from iovsim.policies.bandit_rank import BanditRank
-from iovsim.policies.price import DualPrice
+from iovsim.policies.price import DualPrice, NoPrice
 
 
 def build_method(file: PolicyFile) -> Method:
@@ -39,16 +41,34 @@ def build_method(file: PolicyFile) -> Method:
     )
 
 
-def check_references(method: Method, where: str) -> None:
-    """Raises `ScenarioError` where a bandit counts energy in other joules than the price that it pays."""
-    if not isinstance(method.price, DualPrice) or not isinstance(method.policy, StagedPolicy):
-        return
-    for stage in method.policy.stages:
-        if isinstance(stage, BanditRank) and stage.rewards.energy_ref_j != method.price.reference_j:
+def check_bandits(method: Method, where: str) -> None:
+    """Raises `ScenarioError` for two stages that learn ranks, an aggregator that takes no mixed ones, and a bandit that
+    counts energy in other joules than the price that it pays."""
+    stages = method.policy.stages if isinstance(method.policy, StagedPolicy) else ()
+    bandits = [stage for stage in stages if isinstance(stage, BanditRank | AuthorsRank)]
+    if len(bandits) > 1:
+        raise ScenarioError(f"{where}: {len(bandits)} of its stages learn ranks; keep one, since the last decides.")
+    if bandits and isinstance(method.aggregator, FedAvg):
+        raise ScenarioError(
+            f"{where}: its bandit chooses mixed ranks, which aggregator 'fedavg' cannot average; choose 'svd', "
+            "'hetlora' or 'flora'."
+        )
+    for stage in bandits:
+        if (
+            isinstance(stage, BanditRank)
+            and isinstance(method.price, DualPrice)
+            and stage.rewards.energy_ref_j != method.price.reference_j
+        ):
             raise ScenarioError(
                 f"{where}: the bandit's energy_ref_j is {stage.rewards.energy_ref_j:g}, the price's reference_j is "
                 f"{method.price.reference_j:g}; a price is per reference, so give both the same."
             )
+
+
+def free_energy(method: Method) -> bool:
+    """Whether a bandit that heeds a price has none, which makes UCB-DUAL plain UCB."""
+    stages = method.policy.stages if isinstance(method.policy, StagedPolicy) else ()
+    return isinstance(method.price, NoPrice) and any(isinstance(stage, BanditRank) for stage in stages)
 
 
 def check_source(scenario: Scenario, file: PolicyFile) -> None:
@@ -75,7 +95,7 @@ def check_source(scenario: Scenario, file: PolicyFile) -> None:
 def method_for(scenario: Scenario, file: PolicyFile) -> Method:
     """The method, once what it needs of the scenario's tasks is there. Raises `ScenarioError`."""
     method = build_method(file)
-    check_references(method, f"policy {file.name!r}")
+    check_bandits(method, f"policy {file.name!r}")
     check_tuning(scenario, method.tuning)
     check_source(scenario, file)
     with located(f"{scenario.where}: policy {file.name!r}, budget, kind {file.budget.kind!r}"):
@@ -88,7 +108,9 @@ def build_policy(kind: Kind, where: str) -> Policy:
     if kind.kind != "staged":
         return make(kind, {**POLICIES, "staged": StagedPolicy}, where, ("plan", "feedback"))
     stages = kind.parameters.pop("stages", None)
-    if not isinstance(stages, list) or not stages or set(kind.parameters) - {"stages"}:
+    if stages == []:
+        raise ScenarioError(f"{where}: 'stages' is empty; begin with one that selects, like {{kind = 'select-all'}}.")
+    if not isinstance(stages, list) or set(kind.parameters) - {"stages"}:
         raise ScenarioError(
             f"{where}: kind 'staged' takes exactly one parameter, a list: "
             "stages = [{kind = 'select-all'}, {kind = 'fixed-rank', rank = 8}]."

@@ -23,7 +23,9 @@ COURSE = (
             count("failed", "jobs that were served to the end, but whose training gave nothing usable"),
             real("energy_budget_j", "J", "budget of the round for this task, vehicles and RSU together"),
             maybe(
-                "estimated_j", "J", "what the plan was estimated to cost when it was admitted; null if without bound"
+                "estimated_j",
+                "J",
+                "estimate of its jobs at admission, without waiting for the round's end; null if without bound",
             ),
             real("energy_j", "J", "what the round did cost, vehicles and RSU together"),
             real("overrun_j", "J", "energy above budget, 0 where the round kept it"),

@@ -48,6 +48,13 @@ def overrun_j(run: Run) -> float:
     return float(run.table("rounds")["overrun_j"].sum())
 
 
+def budget_share(run: Run) -> float | None:
+    """What was spent of what was granted, over the rounds of an RSU and task that had any clients."""
+    rounds = run.table("rounds").query("clients > 0")
+    granted_j = float(rounds["energy_budget_j"].sum())
+    return float(rounds["energy_j"].sum()) / granted_j if granted_j > 0 else None
+
+
 def delivered_jobs(run: Run) -> float:
     """How many jobs' updates reached the server."""
     return float(len(_jobs(run, ARRIVED)))

@@ -153,6 +153,9 @@ _DEFINED = (
     ),
     _of_run("wasted_share", "1", "share of that energy spent on jobs without an update", "lower", effort.wasted_share),
     _of_run("overrun_j", "J", "energy above the rounds' budgets, summed", "lower", effort.overrun_j),
+    _of_run(
+        "budget_share", "1", "energy spent of what was granted to rounds with clients", "lower", effort.budget_share
+    ),
     _of_run("delivered_jobs", "1", "jobs whose update reached the server", "higher", effort.delivered_jobs),
     _of_run("lost_jobs", "1", "jobs broken off before their update arrived", "lower", effort.lost_jobs),
     _of_run(

@@ -27,7 +27,7 @@ RUN = ("run", "-p", "all-available")
         (("run", "demo", "-p", "mine.toml"), "mine.toml: no such file."),
         (("run", "demo", "-p", "random", "-s", "1,x"), "--seeds '1,x': cannot read 'x'"),
         (("run", "demo", "-p", "random", "-s", "3-1"), "--seeds '3-1': the range '3-1' runs backwards"),
-        (("run", "demo", "-p", "random", "-s", "1,1"), "random, seed 1: asked for twice"),
+        (("run", "demo", "-p", "random", "-s", "1,1"), "--seeds '1,1': 1 is there twice; give each seed once"),
         (("run", "demo", "-p", "random", "-p", "random"), "random, seed 1: asked for twice"),
         (("compare", "nowhere"), "nowhere: no such folder"),
         (("rsus", "demmo"), "scenario 'demmo': no such built-in scenario; did you mean 'demo'?"),
@@ -60,7 +60,7 @@ def test_mistyped_commands(refused: Refused, arguments: tuple[str, ...], message
         ("x_m = 1000.0", "x_m = 99000.0", "RSU 'a' at (99000, 1000) m lies outside the map, which covers x "),
         ('"npz", path = "data.npz"', '"npz", path = "other.npz"', "other.npz: no such file"),
         ('map = "portside"', 'sumocfg = "none.sumocfg"', "none.sumocfg"),
-        ('map = "portside"', 'map = "portside"\ntrace = "none.parquet"', "none.parquet: no such file"),
+        ('map = "portside"', 'map = "portside"\ntrace = "none.parquet"', "none.parquet: no such trace; make one"),
         (
             "round_energy_j = 100.0",
             'round_energy_j = 100.0\ncharge_as = "vit-base"',

@@ -11,7 +11,7 @@ from iovsim.config import Kind, load_policy, load_scenario, policy_from
 from iovsim.errors import ScenarioError
 from iovsim.experiment.batch import check_all
 from iovsim.experiment.code import outside_sha256
-from iovsim.experiment.method import build_method, method_for
+from iovsim.experiment.method import build_method, free_energy, method_for
 from iovsim.experiment.registry import make
 from iovsim.experiment.run import RunSpec, run_one
 from iovsim.policies import StagedPolicy
@@ -122,7 +122,7 @@ def test_a_staged_policy_is_put_together_in_its_file() -> None:
     ("policy", "message"),
     [
         ({"kind": "staged"}, r"kind 'staged' takes exactly one parameter, a list"),
-        ({"kind": "staged", "stages": []}, r"kind 'staged' takes exactly one parameter, a list"),
+        ({"kind": "staged", "stages": []}, r".stages. is empty; begin with one that selects"),
         ({"kind": "staged", "stages": ["select-all"]}, r"stage 1: found 'select-all'; a stage is a table"),
         (
             {"kind": "staged", "stages": [{"kind": "select-al"}]},
@@ -237,3 +237,22 @@ def test_a_bandit_and_its_price_count_in_the_same_joules() -> None:
     with pytest.raises(ScenarioError, match="energy_ref_j is 75, the price's reference_j is 20"):
         method_for(load_scenario("tiny"), load_policy("p1", load))
     assert method_for(load_scenario("tiny"), load_policy("p1")).price.bits == 32.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"aggregator.kind": "fedavg"}, r"its bandit chooses mixed ranks, which aggregator 'fedavg' cannot average"),
+        ({"policy.stages": [{"kind": "ucb-dual"}, {"kind": "ucb-dual"}]}, r"2 of its stages learn ranks; keep one"),
+        ({"policy.stages": []}, r"'stages' is empty; begin with one that selects"),
+    ],
+)
+def test_a_bandit_in_wrong_company_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        method_for(load_scenario("tiny"), load_policy("p1", changes))
+
+
+def test_a_bandit_without_a_price_heeds_no_energy() -> None:
+    priced = load_policy("p1")
+    assert not free_energy(method_for(load_scenario("tiny"), priced))
+    assert free_energy(method_for(load_scenario("tiny"), priced.model_copy(update={"price": Kind(kind="none")})))

@@ -97,8 +97,9 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, row_o
             add("rsus", **row_of["rsus"] | {"x_m": 0.0, "y_m": 0.0, "range_m": 50.0})
             for point, x_m in enumerate((0.0, 100.0)):
                 add("shapes", kind="road", shape=0, point=point, x_m=x_m, y_m=0.0)
-            for overrun_j in (0.0, 1.5):
-                add("rounds", **row_of["rounds"] | {"overrun_j": overrun_j})
+            for clients, used_j, overrun_j in ((2, 5.0, 0.0), (1, 21.5, 1.5), (0, 0.0, 0.0)):
+                now = {"clients": clients, "energy_budget_j": 20.0, "energy_j": used_j, "overrun_j": overrun_j}
+                add("rounds", **row_of["rounds"] | now)
         return open_run(path)
 
     return make
