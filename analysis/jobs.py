@@ -17,6 +17,12 @@ from .measures import task_grid
 from .seeds import mean_and_half, spread
 from .style import BLACK, ONE_COLUMN_IN, empty, legend_above, looks, new_figure, policies, styled
 
+MOST_RANKS = 8
+"""In the width of a panel."""
+
+FEW = 0.02
+"""Of the longest bar: shorter ones cannot be read off, so their value stands beside them."""
+
 
 @styled
 def outcomes(runs: Sequence[Run]) -> Figure:
@@ -56,7 +62,12 @@ def ranks(runs: Sequence[Run]) -> Figure:
         axes.set(title=task, xlabel="LoRA rank", ylabel="Share of jobs")
         if seen:
             columns = {policy: _columns(frame, seen) for policy, frame in shares.items()}
-            _bars(axes, [str(rank) for rank in seen], columns, horizontal=False)
+            bins = _bins(seen)
+            joined = {
+                policy: np.stack([table[:, np.isin(seen, ranks)].sum(axis=1) for ranks in bins.values()], axis=1)
+                for policy, table in columns.items()
+            }
+            _bars(axes, list(bins), joined, horizontal=False)
             axes.set_ylim(0.0, 1.0)  # an interval may leave the range of a share, the axis need not
         else:
             empty(axes, "no jobs")
@@ -79,6 +90,17 @@ def _ranks(run: Run, task: str) -> pd.Series:
     return jobs.loc[jobs["task"] == task, "rank"]
 
 
+def _bins(ranks: Sequence[int]) -> Mapping[str, Sequence[int]]:
+    """Ranks by the name of their bin: each its own, or, where more than `MOST_RANKS` would not be read, by doubling."""
+    if len(ranks) <= MOST_RANKS:
+        return {str(rank): [rank] for rank in ranks}
+    bins: dict[int, list[int]] = {}
+    for rank in ranks:
+        bins.setdefault((rank - 1).bit_length(), []).append(rank)
+    ends = {power: (2 ** (power - 1) + 1 if power else 1, 2**power) for power in bins}
+    return {str(low) if low == high else f"{low}-{high}": bins[power] for power, (low, high) in ends.items()}
+
+
 def _columns(frame: pd.DataFrame, names: Sequence[object]) -> FloatArray:
     """Values by seed and name, 0 for names that never occurred."""
     table: FloatArray = frame.reindex(columns=list(names), fill_value=0.0).to_numpy(dtype=np.float64)
@@ -88,6 +110,7 @@ def _columns(frame: pd.DataFrame, names: Sequence[object]) -> FloatArray:
 def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], horizontal: bool) -> None:
     """One group of bars a name, one bar a policy; `values` by seed and name."""
     thick = 0.8 / len(values)
+    longest = max(float(table.mean(axis=0).max()) for table in values.values())
     for i, ((policy, table), look) in enumerate(zip(values.items(), looks(list(values)).values(), strict=True)):
         place = np.arange(len(names)) + (i - (len(values) - 1) / 2) * thick
         mean, half = mean_and_half(table)
@@ -100,6 +123,16 @@ def _bars(axes: Axes, names: Sequence[str], values: Mapping[str, FloatArray], ho
         } | {"error_kw": {"elinewidth": 0.8, "ecolor": BLACK}, "capsize": 2}
         if horizontal:
             axes.barh(place, mean, height=thick, xerr=half, **shared)
+            for at, value, reach in zip(place, mean, np.zeros(len(mean)) if half is None else half, strict=True):
+                if 0 < value < FEW * longest:
+                    axes.annotate(
+                        f"{value:.2g}",
+                        (value + reach, at),
+                        xytext=(3, 0),
+                        textcoords="offset points",
+                        va="center",
+                        fontsize=5,
+                    )
         else:
             axes.bar(place, mean, width=thick, yerr=half, **shared)
     if horizontal:

@@ -23,6 +23,8 @@ NOTE = (
 )
 
 
+UNITS = {"regret": "reward", "violation": "budgets of a round"}
+
 FLOORS = {"regret": 1.0, "violation": 0.1}
 """Where the axes begin: one reward; a tenth of a round's budget. The clairvoyant's regret lies below."""
 
@@ -60,11 +62,13 @@ def over_rounds(rows: pd.DataFrame) -> Figure:
     for name, (regret, violation) in zip(arms, panels, strict=True):
         mine = rows[rows["arms"] == name]
         for axes, column in ((regret, "regret"), (violation, "violation")):
-            axes.set(title=f"{name}: {column}", xlabel="Rounds", ylabel=f"{column.capitalize()} so far")
+            axes.set(
+                title=f"{name}: {column}", xlabel="Rounds", ylabel=f"{column.capitalize()} so far ({UNITS[column]})"
+            )
             if not (mine[column] > 0).any():
                 empty(axes, f"no {column}")
                 continue
-            axes.set(xscale="log", yscale="log")
+            axes.set(xscale="log", yscale="log", xlim=(mine["rounds"].min(), mine["rounds"].max()))
             for policy, look in given.items():
                 _draw(axes, mine.loc[mine["policy"] == policy, ["rounds", "seed", column]], look, policy)
             axes.set_ylim(bottom=FLOORS[column])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from iovsim.analysis import budgets, comparison, connectivity, energy, maps, pareto, style, targets
+from iovsim.analysis import budgets, comparison, connectivity, energy, jobs, maps, pareto, style, targets
 from iovsim.analysis.figures import OF_A_RUN, OF_A_WORLD, OF_POLICIES, OF_TASKS, draw_all
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -250,6 +250,18 @@ def test_outcomes_and_ranks_have_a_bar_for_each_policy(figures: dict[str, Figure
     for panel in figures["job_ranks"].axes:
         assert [t.get_text() for t in panel.get_xticklabels()] == ["2", "4", "8", "16"]
         assert [sum(patch.get_height() for patch in bars) for bars in bars_of(panel)] == pytest.approx([1.0, 1.0])
+
+
+def test_many_ranks_share_bins_that_double() -> None:
+    assert jobs._bins([2, 4, 8]) == {"2": [2], "4": [4], "8": [8]}
+    assert jobs._bins([1, 2, 3, 4, 5, 8, 9, 16, 17, 32]) == {
+        "1": [1],
+        "2": [2],
+        "3-4": [3, 4],
+        "5-8": [5, 8],
+        "9-16": [9, 16],
+        "17-32": [17, 32],
+    }
 
 
 def test_rank_collapse_is_drawn_for_each_task_and_policy(figures: dict[str, Figure], runs: list[Run]) -> None:

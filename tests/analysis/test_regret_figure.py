@@ -37,6 +37,7 @@ def test_lines_are_means_over_seeds_of_the_first_factor() -> None:
     assert np.asarray(named["b"].get_ydata()) == pytest.approx([5 * 3 * t**0.5 for t in (10, 100, 1000)])
     assert [str(line.get_label()) for line in right.get_lines()][:-1] == ["a"], "b never overspends"
     assert left.get_ylim()[0] == 1.0
+    assert left.get_xlim() == right.get_xlim() == (10, 1000)
     assert left.get_xscale() == left.get_yscale() == "log"
     assert len(left.collections) == 2
 
