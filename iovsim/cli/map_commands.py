@@ -118,7 +118,9 @@ def list_maps() -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="MAP", help="A map's name, or any SUMO configuration.")],
+    name: Annotated[
+        str, typer.Argument(metavar="MAP", help="A map's name, a built map's folder, or any SUMO configuration.")
+    ],
 ) -> None:
     """Show what a map holds: extent, roads, junctions, buildings, traffic, licence, and errors in its routes."""
     from iovsim.mobility.map_record import NAME, read_record
@@ -126,6 +128,8 @@ def info(
     from iovsim.mobility.map_summary import summarise
 
     path = Path(name)
+    if (path / "map.sumocfg").is_file():
+        path /= "map.sumocfg"
     sumocfg = path if path.suffix in (".sumocfg", ".cfg") or path.is_file() else map_config(name)
     found = summarise(sumocfg)
     west, south, east, north = found.location.bounds

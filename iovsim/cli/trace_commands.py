@@ -150,6 +150,12 @@ def cut_trace(
     from iovsim.mobility.trace.edit import cut, cut_times
 
     opened = Trace(trace)
+    begins_s, ends_s = opened.begin_s if begin_s is None else begin_s, opened.end_s if end_s is None else end_s
+    if begins_s >= ends_s or begins_s > opened.end_s or ends_s <= opened.begin_s:
+        raise TraceError(
+            f"--begin {begins_s:g}, --end {ends_s:g}: {trace} covers {opened.begin_s:g} s to {opened.end_s:g} s; cut a "
+            "part of that."
+        )
     _store(out, cut(opened, begin_s, end_s, parse_box(box)), [opened], "cut", cut_times(opened, begin_s, end_s))
 
 

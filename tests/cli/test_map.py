@@ -70,7 +70,8 @@ def test_info_of_a_map_that_is_installed(
     for file in PORTSIDE.iterdir():
         (place / file.name).write_bytes(file.read_bytes()) if file.suffix in (".gz", ".sumocfg") else None
     write_record(place, MapRecord("portside.sumocfg", "A harbour", "https://example.org", "Apache-2.0", {}))
-    for name in ("harbour", str(place / "portside.sumocfg")):
+    (place / "map.sumocfg").write_bytes((place / "portside.sumocfg").read_bytes())
+    for name in ("harbour", str(place / "portside.sumocfg"), str(place)):
         out = said(monkeypatch, capsys, "info", name)
         assert "556, 83.5 km, each direction by itself" in out
         assert "172, 33 with signals" in out

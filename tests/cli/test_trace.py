@@ -116,7 +116,8 @@ def test_changed_traces_are_traces(recorded: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("cut", "--box", "3,0,1,9"), "write west,south,east,north"),
-        (("cut", "--begin", "5000"), "there is no vehicle at any time to write"),
+        (("cut", "--begin", "5000"), "--begin 5000, --end .*: .* covers 0 s to .* s; cut a part of that"),
+        (("cut", "--begin", "30", "--end", "20"), "--begin 30, --end 20: .*; cut a part of that"),
         (("sample", "--share", "2"), "at most 1"),
         (("export",), "cannot tell what to write"),
     ],
